@@ -1,0 +1,50 @@
+# Every target creates or refreshes .venv by itself; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check schemas bench style lock clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## create or refresh .venv (6 GB with torch; seconds when nothing changed)
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes --allow-empty-requirements requirements.lock
+	$(BIN)/python -m ensurepip >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
+	@touch $@
+
+demo: $(STAMP)  ## the whole way on this machine: events -> Kafka -> Ray Serve -> S3 -> pictures in out/demo
+	$(BIN)/vitrine demo $(DEMO)
+
+test: $(STAMP)  ## all tests (unit, integration, acceptance)
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(STAMP)  ## lint, format, strict types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+schemas: $(STAMP)  ## write the JSON Schemas, the AsyncAPI document and the settings table from the code
+	$(BIN)/python -m deploy.contracts
+
+bench: $(STAMP)  ## figures, as ratios within one run
+	$(BIN)/python -m deploy.bench
+
+style: $(STAMP)  ## train the bundled style net again (about an hour on 2 cores)
+	$(BIN)/python -m models.training style
+
+lock: $(STAMP)  ## resolve requirements.lock anew
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .vitrine out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The serving room: pipeline, stages, storage, result index, ingress. Only `serve.app` knows Ray."""

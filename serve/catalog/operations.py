@@ -1,0 +1,54 @@
+"""The operations that a recipe may chain. A new operation is a model here and a handler in its stage."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+HexColour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class _Operation(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    #: The stage that carries the operation out; a chain passes the stages in their order.
+    stage: ClassVar[str]
+    #: The IPTC digital source type that an image has after it.
+    digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
+
+
+class Recolor(_Operation):
+    """Give the product another colour, in LAB, inside the mask; folds and print keep their light and dark."""
+
+    stage = "generation"
+    op: Literal["recolor"] = "recolor"
+    colour: HexColour
+    #: 1 takes the new colour whole, 0 leaves the old one.
+    strength: float = Field(default=1.0, ge=0, le=1)
+
+
+class Studio(_Operation):
+    """Cut the product out and set it on a seamless background with a contact shadow, cropped to the fill ratio."""
+
+    stage = "generation"
+    op: Literal["studio"] = "studio"
+    background: HexColour = "#ffffff"
+    #: Share of the frame's limiting side that the product takes.
+    fill: float = Field(default=0.88, gt=0.2, le=1)
+    shadow: Literal["contact", "none"] = "contact"
+
+
+class Style(_Operation):
+    """Redraw the picture with a trained style."""
+
+    stage = "style_transfer"
+    digital_source_type = "compositeWithTrainedAlgorithmicMedia"
+    op: Literal["style"] = "style"
+    style: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    strength: float = Field(default=1.0, ge=0, le=1)
+    #: Where the style is laid: the whole picture or the product alone.
+    area: Literal["picture", "product"] = "picture"
+
+
+Operation = Annotated[Recolor | Studio | Style, Field(discriminator="op")]
+
+#: The order of the stages; a chain of operations must follow it.
+STAGE_ORDER = ("generation", "style_transfer", "quality_filter")

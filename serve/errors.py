@@ -1,0 +1,140 @@
+"""Errors of the serving room: each carries a stable code, how to treat it, and a message fit for the public.
+
+The code is the contract (deploy/contracts/outcomes.md lists them); the message may change. Anything that is not a
+`ServeError` is a defect: it is logged with its stack and answered as `internal_error`.
+"""
+
+from typing import ClassVar
+
+from serve.schemas.outcome import RetryClass
+from serve.schemas.result import ErrorInfo
+
+
+class ServeError(Exception):
+    """The request could not be served."""
+
+    code: ClassVar[str] = "internal_error"
+    retry: ClassVar[RetryClass] = RetryClass.TRANSIENT
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
+        self.message = message or (self.__doc__ or "").splitlines()[0]
+        self.retry_after_s = retry_after_s
+        super().__init__(self.message)
+
+    def info(self) -> ErrorInfo:
+        """The error as it travels."""
+        return ErrorInfo(code=self.code, retry=self.retry, message=self.message, retry_after_s=self.retry_after_s)
+
+
+class Overloaded(ServeError):
+    """All slots and the queue are full; wait for room."""
+
+    code = "overloaded"
+    retry = RetryClass.BACK_PRESSURE
+
+
+class ReplicaLost(ServeError):
+    """The replica that worked on this event went away."""
+
+    code = "replica_lost"
+
+
+class IndexUnavailable(ServeError):
+    """The result index does not answer."""
+
+    code = "index_unavailable"
+
+
+class StoreUnavailable(ServeError):
+    """The object store does not answer."""
+
+    code = "store_unavailable"
+
+
+class StoreRefused(ServeError):
+    """The object store refuses the write: check bucket and credentials."""
+
+    code = "store_refused"
+    retry = RetryClass.DELAYED
+
+
+class ObjectBusy(ServeError):
+    """An object of the same key is just being removed."""
+
+    code = "object_busy"
+
+
+class RequestError(ServeError):
+    """The event asks for something that cannot be."""
+
+    retry = RetryClass.PERMANENT
+    code = "bad_request"
+
+
+class UnknownRecipe(RequestError):
+    """No recipe of this name is loaded."""
+
+    code = "unknown_recipe"
+
+
+class UnknownChannel(RequestError):
+    """No channel profile of this name is loaded."""
+
+    code = "unknown_channel"
+
+
+class SourceError(ServeError):
+    """A source photo cannot be used."""
+
+    retry = RetryClass.PERMANENT
+    code = "source_error"
+
+
+class AddressRefused(SourceError):
+    """The address of the photo is not allowed: private, unlisted or of an unknown kind."""
+
+    code = "address_refused"
+
+
+class SourceNotFound(SourceError):
+    """The photo does not exist at its address."""
+
+    code = "source_not_found"
+
+
+class SourceUnreachable(SourceError):
+    """The server of the photo does not answer."""
+
+    code = "source_unreachable"
+    retry = RetryClass.TRANSIENT
+
+
+class SourceTooLarge(SourceError):
+    """The photo has more bytes than the limit."""
+
+    code = "source_too_large"
+
+
+class UnsupportedFormat(SourceError):
+    """The file is not an image of a supported format."""
+
+    code = "unsupported_format"
+
+
+class CorruptImage(SourceError):
+    """The image is damaged or cut short."""
+
+    code = "corrupt_image"
+
+
+class TooManyPixels(SourceError):
+    """The image claims more pixels than the limit."""
+
+    code = "too_many_pixels"
+
+
+class StageFailed(ServeError):
+    """A stage could not work on this image."""
+
+    code = "stage_failed"
+    retry = RetryClass.PERMANENT

@@ -1,0 +1,186 @@
+"""What the pipeline needs from its parts, as protocols, and the values that pass between them.
+
+Pictures are `uint8 [H, W, 3]` sRGB arrays, masks are `float32 [H, W]` in 0..1 with 1 on the product.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.catalog.recipe import Variant
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.result import ListingResult, ModelRef, Output, Quality
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedBytes:
+    """A source file as it came, counted and hashed."""
+
+    body: bytes
+    sha256: str
+    #: What the server said; never trusted, only reported.
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceImage:
+    """A decoded source photo: upright, sRGB, opaque."""
+
+    image_id: str
+    sha256: str
+    pixels: Picture
+    format: str
+    #: What had to be mended on the way: `icc_converted`, `icc_broken`, `alpha_flattened`, `orientation_applied`, ...
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Shot:
+    """One output under way: a source photo, the variant to make of it, and the picture so far."""
+
+    source: SourceImage
+    variant: Variant
+    #: Object key; it also seeds everything random about this output.
+    key: str
+    seed: int
+    pixels: Picture | None = None
+    mask: Mask | None = None
+    #: The product as the photo shows it, laid out like `pixels`: what fidelity is measured against.
+    reference: Picture | None = None
+    #: The mask's own confidence, 0..1.
+    confidence: float = 1.0
+    models: tuple[ModelRef, ...] = ()
+    quality: Quality | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShotFailure:
+    """A shot that a stage could not finish; the others of its batch are not touched."""
+
+    shot: Shot
+    stage: str
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class Stage(Protocol):
+    """A step of the pipeline that computes: batch in, batch out, in the order given, never on the event loop."""
+
+    name: str
+
+    def models(self, variant: Variant) -> tuple[ModelRef, ...]:
+        """The models and algorithms that this stage would use for the variant: part of the object key."""
+        ...
+
+    def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
+        """Work on each shot that has something to do here; return one entry per shot, in order."""
+        ...
+
+
+class Slots(Protocol):
+    """Where stages compute. The batcher across events takes this place later."""
+
+    async def run(self, stage: Stage, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
+        """Run the stage on the batch when a slot is free."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Brings a source photo, within limits of size, time and address."""
+
+    async def fetch(self, url: str) -> FetchedBytes:
+        """Raise `AddressRefused`, `SourceNotFound`, `SourceUnreachable` or `SourceTooLarge` if it cannot be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """What lies under a key in the store."""
+
+    key: str
+    uri: str
+    sha256: str
+    bytes: int
+    #: False where the key was already taken: the first write wins.
+    created: bool
+
+
+class ObjectStore(Protocol):
+    """Content-addressed objects in one bucket. Blocking: call it from a worker thread."""
+
+    def put_if_absent(self, key: str, body: bytes, content_type: str) -> StoredObject:
+        """Write unless the key is taken; either way tell what is stored. Raise `StoreUnavailable`, `StoreRefused`."""
+        ...
+
+    def head(self, key: str) -> StoredObject | None:
+        """What is stored under the key, or None."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; `KeyError` where there is none."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove the objects; missing ones are no error."""
+        ...
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` or `StoreRefused` unless the bucket can be used."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The index already knows the answer: no work is needed."""
+
+    result: ListingResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The event is new and not stale: do the work, then `finish`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A deleted listing: these objects belonged to it alone and must go before `finish`."""
+
+    keys: tuple[str, ...] = field(default=())
+
+
+class ResultIndex(Protocol):
+    """What was answered: last revision, outcome, result and object keys per tenant and listing. Blocking.
+
+    Every method raises `IndexUnavailable` when the database does not answer.
+    """
+
+    def begin(self, item: EnrichItem) -> Answered | Accepted | Removal:
+        """Decide what an event needs.
+
+        The same position again gives the stored result; a known event id at another position is a `duplicate`; an
+        older revision is `stale`. A deletion drops the listing's references and names the objects that nothing else
+        refers to; they stay condemned (see `claim`) until `finish`, so a crash in between is repeated safely.
+        """
+        ...
+
+    def claim(self, item: EnrichItem, key: str) -> Output | None:
+        """Note that the listing refers to the object, before it is written; give its record if it is known.
+
+        Raise `ObjectBusy` while a deletion removes the same key.
+        """
+        ...
+
+    def record(self, output: Output) -> None:
+        """Keep the record of a stored object, so that a repeat needs no work."""
+        ...
+
+    def finish(self, item: EnrichItem, result: ListingResult) -> ListingResult:
+        """Store the answer and return the one that counts: the first for this position, or `stale` if overtaken."""
+        ...

@@ -1,0 +1,124 @@
+"""What Vitrine answers: one result per event, with one record per image made."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from serve.schemas.listing import ListingId, Revision, TenantId
+from serve.schemas.outcome import Outcome, RetryClass, Verdict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ModelRef(_Record):
+    """A model or algorithm that had a part in an image."""
+
+    name: str
+    version: str
+
+
+class RuleResult(_Record):
+    """One rule, what was measured, what was required."""
+
+    rule: str
+    passed: bool
+    measured: float | str | None = None
+    required: str
+    #: The channel whose rule it is; None for the rules of the quality filter.
+    profile: str | None = None
+    profile_version: str | None = None
+
+
+class Quality(_Record):
+    """The judgement of the quality filter on one image."""
+
+    verdict: Verdict
+    #: Share of the rules that hold, 0..1.
+    score: float
+    reasons: list[str] = []
+    rules: list[RuleResult] = []
+
+
+class Output(_Record):
+    """One finished image in the object store."""
+
+    image_id: str
+    source_image_id: str
+    source_sha256: str
+    variant: str
+    operations: list[str]
+    s3_uri: str
+    key: str
+    sha256: str
+    phash: str
+    width: int
+    height: int
+    format: str
+    content_type: str
+    bytes: int
+    models: list[ModelRef] = []
+    seed: int
+    #: The IPTC code, such as `algorithmicallyEnhanced`; it also stands in the image's XMP.
+    digital_source_type: str
+    quality: Quality
+    #: Whether the image was made for this event or found already stored.
+    reused: bool = False
+
+
+class ImageError(_Record):
+    """Why a source photo, or one variant of it, gave no image."""
+
+    image_id: str | None = None
+    variant: str | None = None
+    #: Where it happened: fetch, decode, generation, style_transfer, quality_filter, encode, store.
+    stage: str
+    code: str
+    retryable: bool
+    message: str
+    #: The rules that stopped the image, when the quality filter did.
+    quality: Quality | None = None
+
+
+class Position(_Record):
+    """Where an event stands in Kafka. For a retried event: where it stood first."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    topic: str
+    partition: int
+    offset: int
+
+
+class ListingResult(_Record):
+    """The `data` of a result event: exactly one per listing event."""
+
+    event_id: str
+    event_source: str
+    position: Position | None = None
+    tenant_id: TenantId
+    listing_id: ListingId
+    revision: Revision
+    outcome: Outcome
+    #: Machine-readable reason for every outcome but `enriched`; the table is in deploy/contracts/outcomes.md.
+    code: str | None = None
+    message: str | None = None
+    recipe: str | None = None
+    recipe_version: int | None = None
+    outputs: list[Output] = []
+    errors: list[ImageError] = []
+    #: Milliseconds spent per stage, summed over the images of the listing.
+    timings_ms: dict[str, float] = {}
+    finished_at: datetime
+    vitrine_version: str
+
+
+class ErrorInfo(_Record):
+    """An error as it travels: what went wrong and how to treat it."""
+
+    code: str
+    retry: RetryClass
+    message: str
+    retry_after_s: float | None = None
+    detail: dict[str, Any] = {}
