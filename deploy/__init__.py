@@ -1,1 +1,1 @@
-"""Starts and measures things: local services, command line, demo, manifests, contracts. Knows every room; none knows it."""
+"""Starts and measures things: local services, commands, demo, manifests, contracts. Knows every room; none knows it."""

@@ -1,1 +1,1 @@
-"""The model room: cut-out, studio composition, colour, style nets, quality measures, training. No services, no settings."""
+"""Models: cut-out, studio composition, colour, style nets, quality measures, training. No services, no settings."""

@@ -1,1 +1,1 @@
-"""What to make of a listing (recipes) and what a sales channel accepts (channel profiles): versioned YAML, validated."""
+"""What to make of a listing (recipes) and what a sales channel accepts (profiles): versioned YAML, validated."""
