@@ -1,0 +1,97 @@
+"""The AsyncAPI 3 document: topics, messages, who sends and who receives."""
+
+from typing import Any
+
+from deploy.contracts.json_schemas import cloudevent, json_schemas
+from serve.schemas.listing import EventType
+
+Document = dict[str, Any]
+
+RESULT_TYPES = [
+    f"org.vitrine.listing.images.{kind}.v1"
+    for kind in ("enriched", "review_required", "failed", "removed", "unchanged")
+]
+STRUCTURED = "application/cloudevents+json"
+
+
+def _nested(schema: Document, name: str) -> tuple[Document, Document]:
+    """A schema and its `$defs`, moved to where AsyncAPI keeps reusable schemas."""
+    text = {key: value for key, value in schema.items() if key not in ("$defs", "$schema")}
+    return _relink({name: text, **schema.get("$defs", {})}), {"$ref": f"#/components/schemas/{name}"}
+
+
+def _relink(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _relink(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_relink(item) for item in value]
+    if isinstance(value, str) and value.startswith("#/$defs/"):
+        return value.replace("#/$defs/", "#/components/schemas/")
+    return value
+
+
+def _channel(address: str, description: str, message: str) -> Document:
+    return {
+        "address": address,
+        "description": description,
+        "messages": {message: {"$ref": f"#/components/messages/{message}"}},
+    }
+
+
+def _operation(action: str, channel: str, summary: str) -> Document:
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
+
+
+def document(version: str) -> Document:
+    """The whole document; `version` is Vitrine's own."""
+    schemas = json_schemas()
+    listing_schemas, listing = _nested(schemas["listing"], "Listing")
+    result_schemas, result = _nested(schemas["result"], "ListingResult")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Vitrine",
+            "version": version,
+            "description": "Listing events in, one result event per listing event out. Key: `tenant:listing`.",
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": STRUCTURED,
+        "channels": {
+            "listings": _channel("listings.new", "Listing events; binary mode is read too.", "ListingEvent"),
+            "listingsHigh": _channel("listings.new.high", "The same, urgent.", "ListingEvent"),
+            "listingsLow": _channel("listings.new.low", "The same, such as a backfill.", "ListingEvent"),
+            "results": _channel("listings.enriched", "One result per listing event.", "ResultEvent"),
+            "dead": _channel("listings.dead", "Events that cannot be answered, as they came.", "DeadLetter"),
+        },
+        "operations": {
+            "receiveListing": _operation("receive", "listings", "Make the images of a listing."),
+            "receiveUrgentListing": _operation("receive", "listingsHigh", "The same, before the others."),
+            "receiveBackfillListing": _operation("receive", "listingsLow", "The same, after the others."),
+            "sendResult": _operation("send", "results", "Tell how the event ended and which images there are."),
+            "sendDeadLetter": _operation("send", "dead", "Put aside what cannot be answered."),
+        },
+        "components": {
+            "messages": {
+                "ListingEvent": _message("ListingEvent", cloudevent(listing, [item.value for item in EventType])),
+                "ResultEvent": _message("ResultEvent", cloudevent(result, RESULT_TYPES)),
+                "DeadLetter": {
+                    "name": "DeadLetter",
+                    "contentType": "application/octet-stream",
+                    "payload": {"description": "the original bytes of the event"},
+                    "headers": DEAD_LETTER_HEADERS,
+                },
+            },
+            "schemas": listing_schemas | result_schemas,
+        },
+    }
+
+
+def _message(name: str, payload: Document) -> Document:
+    return {"name": name, "contentType": STRUCTURED, "payload": payload}
+
+
+DEAD_LETTER_HEADERS: Document = {
+    "type": "object",
+    "description": "Text headers beside the event's own.",
+    "properties": {},
+}
