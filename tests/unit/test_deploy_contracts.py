@@ -1,0 +1,90 @@
+"""The contract files are up to date, valid, and hold for real messages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic_asyncapi.v3 import AsyncAPI
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from deploy.contracts.asyncapi import document
+from deploy.contracts.files import FOLDER, stale, write
+from deploy.contracts.outcomes import CASES, DEAD_LETTER
+from serve.schemas.listing import Listing
+from serve.schemas.outcome import Outcome
+from serve.schemas.result import ListingResult
+from tests.support.examples import LISTING_EVENT, RESULT
+
+
+def test_files_are_up_to_date() -> None:
+    assert stale() == [], "run `make schemas`"
+
+
+def test_staleness_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert stale(tmp_path) == []
+    (tmp_path / "outcomes.md").write_text("old")
+    assert stale(tmp_path) == [Path("outcomes.md")]
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "schemas").glob("*.json")), ids=lambda path: path.stem)
+def test_each_json_schema_is_a_schema(path: Path) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
+
+
+def test_the_asyncapi_file_is_valid_and_its_references_resolve() -> None:
+    text = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text())
+    AsyncAPI.model_validate(text)
+    for reference in _references(text):
+        node: Any = text
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+        assert node
+
+
+def test_an_invalid_asyncapi_document_is_refused() -> None:
+    broken = document("1")
+    broken["operations"]["sendResult"]["action"] = "whisper"
+    with pytest.raises(ValueError):
+        AsyncAPI.model_validate(broken)
+
+
+def test_example_messages_hold_against_the_document() -> None:
+    _validate(LISTING_EVENT, "ListingEvent")
+    _validate({**LISTING_EVENT, "type": "org.vitrine.listing.images.enriched.v1", "data": RESULT}, "ResultEvent")
+    with pytest.raises(jsonschema.ValidationError):
+        _validate({**LISTING_EVENT, "data": {"tenant_id": "shop"}}, "ListingEvent")
+
+
+def test_examples_survive_a_round_trip_with_their_unknown_fields() -> None:
+    listing = Listing.model_validate(LISTING_EVENT["data"])
+    assert json.loads(listing.model_dump_json(exclude_unset=True)) == LISTING_EVENT["data"]
+    result = ListingResult.model_validate(RESULT)
+    assert ListingResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_the_outcome_table_knows_every_outcome() -> None:
+    named = {case.ends_as for case in CASES}
+    assert named >= {outcome.value for outcome in Outcome} - {"superseded"}
+    assert named - {outcome.value for outcome in Outcome} == {DEAD_LETTER}
+    assert len({case.case for case in CASES}) == len(CASES)
+
+
+def _validate(message: dict[str, Any], name: str) -> None:
+    text = document("1")
+    registry = Registry().with_resource("doc:", Resource(text, DRAFT202012))
+    schema = {"$ref": f"doc:#/components/messages/{name}/payload"}
+    jsonschema.Draft202012Validator(schema, registry=registry).validate(message)
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [reference for value in node.values() for reference in _references(value)]
+    if isinstance(node, list):
+        return [reference for value in node for reference in _references(value)]
+    return []
