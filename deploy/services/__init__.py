@@ -1,0 +1,1 @@
+"""Local services: embedded stand-ins that need only Python, and the real servers one flag away."""
