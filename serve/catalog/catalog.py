@@ -1,0 +1,81 @@
+"""The loaded catalog: which recipe is for a listing, which channels an output must satisfy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from serve.catalog.channel import Channel
+from serve.catalog.quality import QualityRules
+from serve.catalog.recipe import Recipe, Selection, Variant
+from serve.errors import UnknownChannel, UnknownRecipe
+from serve.schemas.listing import Listing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Recipes, channels and thresholds that agree with each other; the loader has checked them."""
+
+    recipes: Mapping[str, Recipe]
+    channels: Mapping[str, Channel]
+    quality: QualityRules
+    default_recipe: str
+
+    def choose(self, listing: Listing) -> Recipe:
+        """The recipe that the listing names, else the most specific that selects it, else the default one.
+
+        Raise `UnknownRecipe` for a name that is not loaded.
+        """
+        if listing.recipe is not None:
+            return self.recipe(listing.recipe)
+        fitting = [
+            (rank, recipe)
+            for recipe in self.recipes.values()
+            if recipe.select is not None and (rank := _specificity(recipe.select, listing)) is not None
+        ]
+        if not fitting:
+            return self.recipes[self.default_recipe]
+        best = max(rank for rank, _ in fitting)
+        return min((recipe for rank, recipe in fitting if rank == best), key=lambda recipe: recipe.recipe)
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe of this name; raise `UnknownRecipe`."""
+        if name not in self.recipes:
+            raise UnknownRecipe(f"There is no recipe {name!r}; known are {', '.join(sorted(self.recipes))}.")
+        return self.recipes[name]
+
+    def channels_of(self, names: Sequence[str]) -> list[Channel]:
+        """The channel profiles of these names, once each; raise `UnknownChannel`."""
+        unknown = [name for name in names if name not in self.channels]
+        if unknown:
+            known = ", ".join(sorted(self.channels))
+            raise UnknownChannel(f"There is no channel {', '.join(map(repr, unknown))}; known are {known}.")
+        return [self.channels[name] for name in dict.fromkeys(names)]
+
+    def channels_for(self, listing: Listing, variant: Variant) -> list[Channel]:
+        """The channels that an output must satisfy: those of its variant and those that the listing is bound for."""
+        return self.channels_of([*variant.channels, *listing.destination_profiles])
+
+
+def _specificity(select: Selection, listing: Listing) -> tuple[int, int] | None:
+    """How closely a selection fits; None where it does not fit. Criteria count first, then the depth of the category."""
+    depth = 0
+    if select.categories:
+        fits = [len(wanted) for wanted in select.categories if _in_category(listing, wanted)]
+        if not fits:
+            return None
+        depth = max(fits)
+    bound_for = {*listing.destination_profiles, *([listing.marketplace] if listing.marketplace else [])}
+    criteria = (
+        (select.tenants, {listing.tenant_id}),
+        (select.channels, bound_for),
+        (select.locales, {listing.locale} if listing.locale else set[str]()),
+    )
+    if any(wanted and not there.intersection(wanted) for wanted, there in criteria):
+        return None
+    return sum(bool(wanted) for wanted, _ in criteria) + bool(select.categories), depth
+
+
+def _in_category(listing: Listing, wanted: str) -> bool:
+    if listing.category is None:
+        return False
+    path = listing.category.path or ""
+    return wanted == listing.category.id or path == wanted or path.startswith((f"{wanted}/", f"{wanted} > "))

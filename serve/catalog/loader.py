@@ -1,0 +1,148 @@
+"""Reads the YAML folders of recipes, channels and quality thresholds, and reports every fault in them at once."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from serve.catalog.catalog import Catalog
+from serve.catalog.channel import Channel
+from serve.catalog.operations import Style
+from serve.catalog.quality import QualityRules
+from serve.catalog.recipe import Recipe
+
+BUILT_IN = Path(__file__).parent
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in one file."""
+
+    file: Path
+    #: Where in the file, such as `variants[2].operations[0].colour`; empty for the file as a whole.
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.path}: {self.reason}" if self.path else f"{self.file}: {self.reason}"
+
+
+class CatalogInvalid(ValueError):
+    """The catalog cannot be used; `faults` lists everything that is wrong with it."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in faults))
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read so far, and where it came from."""
+
+    recipes: dict[str, tuple[Path, Recipe]] = field(default_factory=dict)
+    channels: dict[str, tuple[Path, Channel]] = field(default_factory=dict)
+    quality: QualityRules | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+def load_catalog(
+    extra: Path | None = None, *, default_recipe: str = "studio", styles: Collection[str] | None = None
+) -> Catalog:
+    """Load the built-in catalog and an extra folder of the same shape; raise `CatalogInvalid` with all faults.
+
+    `styles` are the styles that the loaded style net knows; without them style names are not checked.
+    """
+    reading = _Reading()
+    for folder in [BUILT_IN, *([extra] if extra else [])]:
+        _read_folder(folder, reading)
+    reading.faults += _unknown_names(reading, styles)
+    if default_recipe not in reading.recipes:
+        reading.faults.append(Fault(extra or BUILT_IN, "", f"the default recipe {default_recipe!r} does not exist"))
+    if reading.quality is None:
+        reading.faults.append(Fault(BUILT_IN / "quality.yaml", "", "no usable quality thresholds"))
+    if reading.faults or reading.quality is None:
+        raise CatalogInvalid(reading.faults)
+    return Catalog(
+        recipes={name: recipe for name, (_, recipe) in reading.recipes.items()},
+        channels={name: channel for name, (_, channel) in reading.channels.items()},
+        quality=reading.quality,
+        default_recipe=default_recipe,
+    )
+
+
+def _read_folder(folder: Path, reading: _Reading) -> None:
+    if not folder.is_dir():
+        reading.faults.append(Fault(folder, "", "the folder does not exist"))
+        return
+    for file in sorted((folder / "recipes").glob("*.y*ml")):
+        _add(file, Recipe, "recipe", reading.recipes, reading.faults)
+    for file in sorted((folder / "channels").glob("*.y*ml")):
+        _add(file, Channel, "channel", reading.channels, reading.faults)
+    quality = folder / "quality.yaml"
+    if quality.is_file():
+        # A folder's thresholds replace the built-in ones as a whole: half a set is nobody's intention.
+        reading.quality = _parse(quality, QualityRules, reading.faults)
+
+
+def _add(file: Path, model: type[M], naming: str, known: dict[str, tuple[Path, M]], faults: list[Fault]) -> None:
+    parsed = _parse(file, model, faults)
+    if parsed is None:
+        return
+    name = str(getattr(parsed, naming))
+    if name in known:
+        faults.append(Fault(file, naming, f"{name!r} is already defined in {known[name][0]}"))
+    else:
+        known[name] = (file, parsed)
+
+
+def _parse(file: Path, model: type[M], faults: list[Fault]) -> M | None:
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(Fault(file, "", f"cannot be read: {error}"))
+        return None
+    except yaml.YAMLError as error:
+        faults.append(Fault(file, "", f"is not YAML: {' '.join(str(error).split())}"))
+        return None
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults.extend(Fault(file, _yaml_path(one["loc"], data), one["msg"]) for one in error.errors())
+        return None
+
+
+def _yaml_path(location: tuple[int | str, ...], data: Any) -> str:
+    """The path as one reads it in the file; the tags of pydantic's unions stand in no file and are left out."""
+    path, here = "", data
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif isinstance(here, Mapping) and here.get("op") == step:
+            continue
+        else:
+            path += f".{step}" if path else step
+        here = _child(here, step)
+    return path
+
+
+def _child(here: Any, step: int | str) -> Any:
+    try:
+        return here[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _unknown_names(reading: _Reading, styles: Collection[str] | None) -> Iterator[Fault]:
+    for file, recipe in reading.recipes.values():
+        for number, variant in enumerate(recipe.variants):
+            for channel in variant.channels:
+                if channel not in reading.channels:
+                    yield Fault(file, f"variants[{number}].channels", f"unknown channel {channel!r}")
+            for step, operation in enumerate(variant.operations):
+                if styles is not None and isinstance(operation, Style) and operation.style not in styles:
+                    place = f"variants[{number}].operations[{step}].style"
+                    yield Fault(file, place, f"unknown style {operation.style!r}; known: {', '.join(sorted(styles))}")

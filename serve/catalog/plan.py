@@ -1,0 +1,81 @@
+"""From a recipe and a source photo to the outputs to make, each with its object key and seed."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from serve.catalog.channel import Channel
+from serve.catalog.recipe import Recipe, Variant
+from serve.schemas.result import ModelRef
+
+#: Raised when the same inputs would give other pictures for a reason that no model version shows.
+KEY_SCHEME = 1
+#: Quality of lossy output files; `serve.encoding` lowers it where a channel's byte limit demands it.
+ENCODING_QUALITY = 92
+SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedShot:
+    """One output to make, before any pixel is touched."""
+
+    variant: Variant
+    channels: tuple[Channel, ...]
+    models: tuple[ModelRef, ...]
+    #: `tenant/<64 hex digits>.<suffix>`.
+    key: str
+    #: 0..2**31-1, taken from the key.
+    seed: int
+
+    @property
+    def max_bytes(self) -> int | None:
+        """The smallest byte limit of its channels."""
+        return min((channel.max_bytes.value for channel in self.channels if channel.max_bytes), default=None)
+
+    @property
+    def digital_source_type(self) -> str:
+        """The IPTC code of the finished image: that of its last operation made by a model, if any."""
+        types = [operation.digital_source_type for operation in self.variant.operations]
+        return next((kind for kind in reversed(types) if "rained" in kind), types[-1])
+
+
+def plan(
+    recipe: Recipe,
+    *,
+    tenant: str,
+    source_sha256: str,
+    channels_for: Callable[[Variant], Sequence[Channel]],
+    models_for: Callable[[Variant], Sequence[ModelRef]],
+) -> list[PlannedShot]:
+    """The outputs that the recipe makes of one source photo; the same inputs give the same keys and seeds."""
+    return [
+        plan_shot(variant, tenant, source_sha256, channels_for(variant), models_for(variant))
+        for variant in recipe.variants
+    ]
+
+
+def plan_shot(
+    variant: Variant, tenant: str, source_sha256: str, channels: Sequence[Channel], models: Sequence[ModelRef]
+) -> PlannedShot:
+    """Key and seed of one output. The variant's and recipe's names are no part of it: they change no pixel."""
+    ordered = tuple(sorted(channels, key=lambda channel: channel.channel))
+    identity = {
+        "scheme": KEY_SCHEME,
+        "source": source_sha256,
+        "operations": [operation.model_dump(mode="json") for operation in variant.operations],
+        "size": list(variant.size),
+        "format": variant.format,
+        "quality": ENCODING_QUALITY,
+        "channels": [channel.ref for channel in ordered],
+        "models": [[model.name, model.version] for model in models],
+    }
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return PlannedShot(
+        variant=variant,
+        channels=ordered,
+        models=tuple(models),
+        key=f"{tenant}/{digest}{SUFFIXES[variant.format]}",
+        seed=int(digest[:8], 16) & 0x7FFFFFFF,
+    )
