@@ -133,6 +133,19 @@ class TooManyPixels(SourceError):
     code = "too_many_pixels"
 
 
+class TooSmall(SourceError):
+    """The image has too few pixels to work with."""
+
+    code = "too_small"
+
+
+class OutputTooLarge(ServeError):
+    """The output cannot be brought under the byte limit at an acceptable quality."""
+
+    code = "output_too_large"
+    retry = RetryClass.PERMANENT
+
+
 class StageFailed(ServeError):
     """A stage could not work on this image."""
 

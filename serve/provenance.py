@@ -1,0 +1,117 @@
+"""What an image says of its own making: an XMP packet in the file, written last and read back from the final bytes.
+
+Standards: XMP (ISO 16684-1); IPTC Photo Metadata, property `DigitalSourceType` with the NewsCodes vocabulary of the
+same name. Models, seed and key stand in a namespace of our own.
+"""
+
+import io
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from PIL import Image
+
+from serve.schemas.result import ModelRef
+
+SOURCE_TYPE_URI = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+#: The codes of the IPTC vocabulary that an output of ours can have.
+SOURCE_TYPES = frozenset(
+    {
+        "algorithmicMedia",
+        "algorithmicallyEnhanced",
+        "composite",
+        "compositeSynthetic",
+        "compositeWithTrainedAlgorithmicMedia",
+        "digitalCapture",
+        "humanEdits",
+        "trainedAlgorithmicMedia",
+    }
+)
+_X = "adobe:ns:meta/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_VITRINE = "urn:vitrine:provenance:1#"
+_PREFIXES = {"x": _X, "rdf": _RDF, "Iptc4xmpExt": _IPTC, "xmp": _XMP, "vitrine": _VITRINE}
+for _prefix, _uri in _PREFIXES.items():
+    ET.register_namespace(_prefix, _uri)
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")
+_HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+_TAIL = '<?xpacket end="r"?>'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """How an image came to be."""
+
+    #: A code of the IPTC vocabulary, such as `algorithmicallyEnhanced`.
+    digital_source_type: str
+    models: tuple[ModelRef, ...]
+    seed: int
+    #: Object key of the image.
+    key: str
+    creator_tool: str = "Vitrine"
+
+    def __post_init__(self) -> None:
+        if self.digital_source_type not in SOURCE_TYPES:
+            raise ValueError(f"not an IPTC digital source type: {self.digital_source_type}")
+
+
+def xmp_packet(provenance: Provenance) -> bytes:
+    """The XMP packet, UTF-8; the same provenance gives the same bytes."""
+    meta = ET.Element(f"{{{_X}}}xmpmeta")
+    rdf = ET.SubElement(meta, f"{{{_RDF}}}RDF")
+    about = ET.SubElement(rdf, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": ""})
+    for name, text in (
+        (f"{{{_IPTC}}}DigitalSourceType", SOURCE_TYPE_URI + provenance.digital_source_type),
+        (f"{{{_XMP}}}CreatorTool", provenance.creator_tool),
+        (f"{{{_VITRINE}}}Key", provenance.key),
+        (f"{{{_VITRINE}}}Seed", str(provenance.seed)),
+    ):
+        ET.SubElement(about, name).text = text
+    sequence = ET.SubElement(ET.SubElement(about, f"{{{_VITRINE}}}Models"), f"{{{_RDF}}}Seq")
+    for model in provenance.models:
+        entry = ET.SubElement(sequence, f"{{{_RDF}}}li", {f"{{{_RDF}}}parseType": "Resource"})
+        ET.SubElement(entry, f"{{{_VITRINE}}}Name").text = model.name
+        ET.SubElement(entry, f"{{{_VITRINE}}}Version").text = model.version
+    return (_HEAD + ET.tostring(meta, encoding="unicode") + _TAIL).encode()
+
+
+def parse_packet(packet: bytes) -> Provenance | None:
+    """The provenance in an XMP packet; None if it is not ours or not whole."""
+    # The parser must never meet a document type: entities are how small XML grows large.
+    if b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+        return None
+    try:
+        about = ET.fromstring(packet.strip(b"\0 \n").decode()).find(f".//{{{_RDF}}}Description")  # noqa: S314
+        if about is None:
+            return None
+        models = tuple(
+            ModelRef(name=_text(entry, _VITRINE, "Name"), version=_text(entry, _VITRINE, "Version"))
+            for entry in about.iter(f"{{{_RDF}}}li")
+        )
+        return Provenance(
+            digital_source_type=_text(about, _IPTC, "DigitalSourceType").removeprefix(SOURCE_TYPE_URI),
+            models=models,
+            seed=int(_text(about, _VITRINE, "Seed")),
+            key=_text(about, _VITRINE, "Key"),
+            creator_tool=_text(about, _XMP, "CreatorTool"),
+        )
+    except (ET.ParseError, ValueError):
+        return None
+
+
+def read_provenance(body: bytes) -> Provenance | None:
+    """Read the provenance back from the final bytes of a JPEG, PNG, WebP or AVIF file; None if it has none."""
+    try:
+        with Image.open(io.BytesIO(body), formats=_FORMATS) as image:
+            packet = image.info.get("xmp")
+    except Exception:  # noqa: BLE001 - decoders raise anything on damaged files
+        return None
+    return parse_packet(packet) if isinstance(packet, bytes) else None
+
+
+def _text(parent: ET.Element, namespace: str, name: str) -> str:
+    found = parent.find(f"{{{namespace}}}{name}")
+    if found is None:
+        raise ValueError(f"{name} is missing")
+    return found.text or ""
