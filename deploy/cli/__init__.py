@@ -39,7 +39,9 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    _version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
     debug: bool = typer.Option(False, "--debug", help="Show the Python stack of errors (VITRINE_DEPLOY_DEBUG=1)."),
 ) -> None:
     if debug:

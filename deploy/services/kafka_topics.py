@@ -1,0 +1,69 @@
+"""Topics: make those that are missing, compare those that are there."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from deploy.errors import ServiceFailed
+
+_TIMEOUT_MS = 15_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicCheck:
+    """A wanted topic beside what the broker has."""
+
+    topic: str
+    wanted: int
+    #: Number of partitions that it has; None where the topic is missing.
+    found: int | None
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it, if anything."""
+        if self.found is None:
+            return "missing"
+        if self.found < self.wanted:
+            return f"{self.found} partitions, {self.wanted} wanted"
+        return None
+
+
+@contextmanager
+def _admin(bootstrap: str, api_version: tuple[int, int] | None) -> Iterator[KafkaAdminClient]:
+    version: dict[str, Any] = {} if api_version is None else {"api_version": api_version}
+    try:
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap.split(","), **version)) as admin:
+            yield admin
+    except KafkaError as error:
+        raise ServiceFailed(f"Kafka at {bootstrap} does not do as asked: {error}") from error
+
+
+def check_topics(
+    bootstrap: str, topics: Mapping[str, int], api_version: tuple[int, int] | None = None
+) -> list[TopicCheck]:
+    """Compare the wanted number of partitions per topic with the broker's; `ServiceFailed` if it does not answer."""
+    with _admin(bootstrap, api_version) as admin:
+        # Asked for all topics, not by name: a broker may create the topics that it is asked about.
+        found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+    return [TopicCheck(topic=name, wanted=wanted, found=found.get(name)) for name, wanted in topics.items()]
+
+
+def ensure_topics(bootstrap: str, topics: Mapping[str, int], copies: int = -1) -> list[str]:
+    """Make the missing topics and wait until they can be used; return their names. `copies` -1: the broker decides.
+
+    A topic with too few partitions is left alone: more of them would send the keys of old events elsewhere.
+    """
+    missing = [check for check in check_topics(bootstrap, topics) if check.found is None]
+    if not missing:
+        return []
+    wanted = {check.topic: {"num_partitions": check.wanted, "replication_factor": copies} for check in missing}
+    with _admin(bootstrap, None) as admin:
+        # Somebody else may have been faster.
+        with suppress(TopicAlreadyExistsError):
+            admin.create_topics(wanted, timeout_ms=_TIMEOUT_MS)
+        admin.wait_for_topics(list(wanted), timeout_ms=_TIMEOUT_MS)
+    return list(wanted)

@@ -1,0 +1,68 @@
+"""Real and embedded servers, one of each per test session. See tests/README.md."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from deploy.errors import ToolMissing
+from deploy.services.interface import Endpoints, Service
+from deploy.services.kafka_embedded import EmbeddedKafka
+from deploy.services.kafka_real import RealKafka
+from deploy.services.store_embedded import EmbeddedStore
+from deploy.services.store_real import RealStore
+from deploy.settings import DeploySettings
+from tests.support.servers import KafkaServer, StoreServer, missing
+
+
+@contextmanager
+def _running(service: Service) -> Iterator[Endpoints]:
+    try:
+        service.start()
+        yield service.describe(Endpoints())
+    except ToolMissing as error:
+        missing(str(error))
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def real_kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """Apache Kafka, one broker. It makes no topic by itself: ask `new_topic`."""
+    with _running(RealKafka(tmp_path_factory.mktemp("kafka-real"), {}, DeploySettings())) as endpoints:
+        yield KafkaServer.of(endpoints)
+
+
+@pytest.fixture(scope="session")
+def real_kafka(real_kafka_server: KafkaServer) -> str:
+    """The bootstrap string of `real_kafka_server`."""
+    return real_kafka_server.bootstrap
+
+
+@pytest.fixture
+def real_kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
+    """Three brokers of one's own, with `kill(node)` and `restart(node)`."""
+    cluster = RealKafka(tmp_path_factory.mktemp("kafka-cluster"), {}, DeploySettings(), brokers=3)
+    with _running(cluster):
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """librdkafka's mock broker."""
+    with _running(EmbeddedKafka(tmp_path_factory.mktemp("kafka-mock"), {}, DeploySettings())) as endpoints:
+        yield KafkaServer.of(endpoints)
+
+
+@pytest.fixture(scope="session")
+def real_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """versitygw with an empty bucket."""
+    with _running(RealStore(tmp_path_factory.mktemp("store-real"), DeploySettings())) as endpoints:
+        yield StoreServer.of(endpoints)
+
+
+@pytest.fixture(scope="session")
+def embedded_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """ministack with an empty bucket."""
+    with _running(EmbeddedStore(tmp_path_factory.mktemp("store-mock"), DeploySettings())) as endpoints:
+        yield StoreServer.of(endpoints)
