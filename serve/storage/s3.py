@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from serve.errors import StoreRefused, StoreUnavailable
 from serve.interfaces import StoredObject
@@ -25,6 +32,7 @@ _PASSING = frozenset({408, 425, 429})
 #: A conditional write that meets another one under way is answered 409 and tried again after these pauses.
 _CONFLICT_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 _KEYS_PER_DELETE = 1000
+_MISCONFIGURED = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, ParamValidationError)
 
 
 def s3_client(
@@ -156,7 +164,7 @@ def _sorted_errors() -> Iterator[None]:
         passing = status >= 500 or status in _PASSING or code in {"SlowDown", "RequestTimeout"}
         kind = StoreUnavailable if passing else StoreRefused
         raise kind(f"the object store answers {status} {code}") from error
-    except HTTPClientError as error:
-        raise StoreUnavailable from error
-    except BotoCoreError as error:
+    except _MISCONFIGURED as error:
         raise StoreRefused(f"the object store cannot be asked: {type(error).__name__}") from error
+    except BotoCoreError as error:
+        raise StoreUnavailable from error

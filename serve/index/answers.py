@@ -1,0 +1,94 @@
+"""Answers by place and by event: what is known already, and the results that need no work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from sqlalchemy import Connection, select
+
+from serve.index.database import insert_missing, insert_or_replace
+from serve.index.tables import answers, event_ref, events
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.outcome import Outcome
+from serve.schemas.result import ListingResult, Position
+
+DUPLICATE_EVENT = "duplicate_event"
+STALE_REVISION = "stale_revision"
+
+
+def utc_now() -> datetime:
+    """The clock of results."""
+    return datetime.now(UTC)
+
+
+def vitrine_version() -> str:
+    """The version of this installation; a bare working directory has none."""
+    try:
+        return version("vitrine")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clerk:
+    """Writes the results that need no work."""
+
+    clock: Callable[[], datetime] = utc_now
+    version: str = ""
+
+    def duplicate(self, item: EnrichItem, first: Position) -> ListingResult:
+        """The event was answered at another place."""
+        place = f"{first.topic}/{first.partition}/{first.offset}"
+        return self._result(item, Outcome.DUPLICATE, DUPLICATE_EVENT, f"this event was answered at {place}")
+
+    def stale(self, item: EnrichItem, newest: int) -> ListingResult:
+        """A newer revision of the listing was answered, or the listing was deleted at this revision."""
+        message = f"revision {newest} of the listing was answered before"
+        return self._result(item, Outcome.STALE, STALE_REVISION, message)
+
+    def _result(self, item: EnrichItem, outcome: Outcome, code: str, message: str) -> ListingResult:
+        return ListingResult(
+            event_id=item.event_id,
+            event_source=item.event_source,
+            position=item.position,
+            tenant_id=item.listing.tenant_id,
+            listing_id=item.listing.listing_id,
+            revision=item.listing.revision,
+            outcome=outcome,
+            code=code,
+            message=message,
+            finished_at=self.clock(),
+            vitrine_version=self.version or vitrine_version(),
+        )
+
+
+def answer_at(connection: Connection, item: EnrichItem) -> ListingResult | None:
+    """The answer that this event got at this place."""
+    place = item.position
+    found = connection.execute(
+        select(answers.c.result).where(
+            answers.c.topic == place.topic,
+            answers.c.partition == place.partition,
+            answers.c.offset == place.offset,
+            answers.c.event_ref == event_ref(item),
+        )
+    ).scalar_one_or_none()
+    return None if found is None else ListingResult.model_validate_json(found)
+
+
+def answered_elsewhere(connection: Connection, item: EnrichItem) -> Position | None:
+    """Where the same event was answered first, if that is another place."""
+    row = connection.execute(
+        select(events.c.topic, events.c.partition, events.c.offset).where(events.c.event_ref == event_ref(item))
+    ).one_or_none()
+    first = None if row is None else Position(topic=row.topic, partition=row.partition, offset=row.offset)
+    return None if first == item.position else first
+
+
+def keep_answer(connection: Connection, item: EnrichItem, result: ListingResult) -> None:
+    """Store the answer for the place, and note the event if it is new."""
+    place = item.position.model_dump()
+    ref = event_ref(item)
+    insert_missing(connection, events, event_ref=ref, **place)
+    insert_or_replace(connection, answers, **place, event_ref=ref, result=result.model_dump_json())

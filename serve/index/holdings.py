@@ -1,0 +1,112 @@
+"""Listings and the objects that they hold: claims, and the two steps of a deletion.
+
+Locks are always taken in one order, the listing first and then objects by key, so that no two transactions wait for
+each other. On SQLite the one write lock does the same.
+"""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, exists, select, update
+
+from serve.errors import ObjectBusy
+from serve.index.database import insert_missing
+from serve.index.tables import listing_ref, listings, object_refs, objects
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.listing import EventType
+from serve.schemas.outcome import Outcome
+
+#: `listings.revision` of a listing that has no answer yet.
+_NONE_YET = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingState:
+    """What is known of the event's listing."""
+
+    ref: str
+    revision: int
+    deleted: bool
+
+    def overtakes(self, item: EnrichItem) -> bool:
+        """Whether the event comes too late. A tombstone also beats what carries its own revision."""
+        revision = item.listing.revision
+        buried = self.deleted and item.type is not EventType.DELETED
+        return revision <= self.revision if buried else revision < self.revision
+
+
+def lock_listing(connection: Connection, item: EnrichItem) -> ListingState:
+    """Read the listing and hold it until the transaction ends; its row is made if it is missing."""
+    ref = listing_ref(item)
+    insert_missing(
+        connection,
+        listings,
+        listing_ref=ref,
+        tenant=item.listing.tenant_id,
+        listing=json.dumps(item.listing.listing_id),
+        revision=_NONE_YET,
+        deleted=False,
+    )
+    query = select(listings.c.revision, listings.c.deleted).where(listings.c.listing_ref == ref).with_for_update()
+    row = connection.execute(query).one()
+    return ListingState(ref=ref, revision=row.revision, deleted=row.deleted)
+
+
+def note_revision(connection: Connection, item: EnrichItem, outcome: Outcome | None) -> None:
+    """The event's revision is the newest now; a deletion leaves a tombstone."""
+    connection.execute(
+        update(listings)
+        .where(listings.c.listing_ref == listing_ref(item))
+        .values(
+            revision=item.listing.revision,
+            deleted=item.type is EventType.DELETED,
+            outcome=None if outcome is None else outcome.value,
+            **item.position.model_dump(),
+        )
+    )
+
+
+def claim_object(connection: Connection, listing: ListingState, key: str) -> str | None:
+    """Refer to the object and give its record as JSON; raise `ObjectBusy` while it is being removed."""
+    insert_missing(connection, objects, key=key)
+    row = connection.execute(
+        select(objects.c.condemned_by, objects.c.record).where(objects.c.key == key).with_for_update()
+    ).one_or_none()
+    # No row: the end of a deletion took it away between the two statements.
+    if row is None or row.condemned_by is not None:
+        raise ObjectBusy
+    insert_missing(connection, object_refs, key=key, listing_ref=listing.ref)
+    record: str | None = row.record
+    return record
+
+
+def condemn_objects(connection: Connection, listing: ListingState) -> None:
+    """Drop the listing's references and condemn what nothing else refers to."""
+    held = select(object_refs.c.key).where(object_refs.c.listing_ref == listing.ref)
+    keys = (
+        connection.execute(
+            select(objects.c.key).where(objects.c.key.in_(held)).order_by(objects.c.key).with_for_update()
+        )
+        .scalars()
+        .all()
+    )
+    connection.execute(delete(object_refs).where(object_refs.c.listing_ref == listing.ref))
+    referred = exists().where(object_refs.c.key == objects.c.key)
+    for start in range(0, len(keys), 500):
+        connection.execute(
+            update(objects)
+            .where(objects.c.key.in_(keys[start : start + 500]), ~referred)
+            .values(condemned_by=listing.ref, record=None)
+        )
+
+
+def condemned_keys(connection: Connection, listing: ListingState) -> tuple[str, ...]:
+    """The objects that the listing's deletion has yet to remove from the store, in order."""
+    query = select(objects.c.key).where(objects.c.condemned_by == listing.ref).order_by(objects.c.key)
+    return tuple(connection.execute(query.with_for_update()).scalars())
+
+
+def forget_condemned(connection: Connection, listing: ListingState) -> None:
+    """The listing's deletion is over: its objects are gone from the store."""
+    if condemned_keys(connection, listing):
+        connection.execute(delete(objects).where(objects.c.condemned_by == listing.ref))
