@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.demo.render import backdrop, camera, cloth, clutter, emblem, folds, lower, tops
-from deploy.demo.render.cloth import ClothPlan, colour
+from deploy.demo.render import backdrop, camera, cloth, clutter, emblem, folds
+from deploy.demo.render.cloth import colour
 from deploy.demo.render.garment import Garment
 from deploy.demo.render.noise import smooth
 from deploy.demo.render.sewing import Frame, Sewn, sew
@@ -124,7 +124,7 @@ def _hanger(scene: NDArray[np.float32], frame: Frame, garment: Garment) -> None:
     neck = frame.y + (0.01 if garment.kind == "dress" else 0.0) * frame.scale
     x = frame.x
     hook = np.array([(0, 20), (0, -28), (16, -48), (10, -72), (-12, -74), (-20, -58)], np.float32)
-    wire = np.round((hook + (x, neck)) * 16).astype(np.int32)
+    wire = np.round((hook + np.array((x, neck))) * 16).astype(np.int32)
     for shift, tint, width in ((5, None, 7), (0, (0.62, 0.62, 0.63), 6), (0, (0.84, 0.84, 0.85), 2)):
         if tint is None:
             scene[:] *= (1 - 0.3 * _line(scene.shape[:2], wire + shift * 16, width))[..., None]

@@ -118,7 +118,7 @@ def _socket(picture: Picture, x: int, y: int) -> None:
 def _turned(picture: Picture, degrees: float, shape: tuple[int, int]) -> Picture:
     height, width = picture.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(degrees), 1.0)
-    turn[:, 2] -= ((width - shape[1]) / 2, (height - shape[0]) / 2)
+    turn[:, 2] -= np.array(((width - shape[1]) / 2, (height - shape[0]) / 2))
     turned = cv2.warpAffine(picture, turn, shape[::-1], borderMode=cv2.BORDER_REFLECT)
     return np.asarray(turned, np.float32)
 

@@ -62,7 +62,7 @@ def _weave_tile(kind: str, rng: np.random.Generator) -> NDArray[np.float32]:
         return np.asarray(1 + 0.09 * stitch + 0.07 * grain, np.float32)
     if kind == "linen":
         slubs = cv2.blur(rng.standard_normal((_TILE, _TILE), dtype=np.float32), (41, 1))
-        slubs += cv2.blur(rng.standard_normal((_TILE, _TILE), dtype=np.float32), (1, 41))
+        slubs = slubs + cv2.blur(rng.standard_normal((_TILE, _TILE), dtype=np.float32), (1, 41))
         return np.asarray(1 + 0.18 * slubs + 0.03 * grain, np.float32)
     return np.asarray(1 + 0.035 * grain + 0.01 * np.sin(columns * 158), np.float32)
 
@@ -109,7 +109,8 @@ def _dots(plan: ClothPlan, rng: np.random.Generator) -> Swatch:
 
 def _floral(plan: ClothPlan, rng: np.random.Generator) -> Swatch:
     drawn = _canvas(plan.base)
-    tints = [plan.accent, plan.third, tuple(0.5 * (a + b) for a, b in zip(plan.accent, plan.third, strict=True))]
+    blend = (np.array(plan.accent) + np.array(plan.third)) / 2
+    tints: list[Colour] = [plan.accent, plan.third, (float(blend[0]), float(blend[1]), float(blend[2]))]
     leaf = (0.25 * plan.base[0] + 0.16, 0.25 * plan.base[1] + 0.30, 0.25 * plan.base[2] + 0.20)
     step = 88
     for row in range(-1, SIDE // step + 2):
@@ -117,13 +118,14 @@ def _floral(plan: ClothPlan, rng: np.random.Generator) -> Swatch:
             jitter = rng.uniform(-0.34, 0.34, 2)
             x, y = (column + 0.5 * (row % 2) + jitter[0]) * step, (row + jitter[1]) * step
             size = rng.uniform(9, 19)
-            _flower(drawn, (x, y), size, tints[int(rng.integers(3))], leaf, rng)
+            _flower(drawn, (x, y), size, (tints[int(rng.integers(3))], leaf), rng)
     return drawn
 
 
 def _flower(
-    drawn: Swatch, at: tuple[float, float], size: float, tint: Colour, leaf: Colour, rng: np.random.Generator
+    drawn: Swatch, at: tuple[float, float], size: float, tints: tuple[Colour, Colour], rng: np.random.Generator
 ) -> None:
+    tint, leaf = tints
     turn = rng.uniform(0, 6.28)
     for side in (0.0, 2.4):
         tip = (int(at[0] + 1.9 * size * np.cos(turn + side)), int(at[1] + 1.9 * size * np.sin(turn + side)))

@@ -21,7 +21,7 @@ def scatter(picture: Picture, rng: np.random.Generator, light: tuple[float, floa
 
 
 def _drop(picture: Picture, mask: NDArray[np.float32], light: tuple[float, float]) -> None:
-    shift = np.float32([[1, 0, -light[0] * 12], [0, 1, -light[1] * 12]])
+    shift = np.array([[1, 0, -light[0] * 12], [0, 1, -light[1] * 12]], np.float32)
     shadow = cv2.GaussianBlur(cv2.warpAffine(mask, shift, mask.shape[::-1]), (0, 0), 9)
     picture *= (1 - 0.5 * shadow * (1 - mask))[..., None]
 
@@ -45,8 +45,8 @@ def _mug(picture: Picture, rng: np.random.Generator, at: tuple[float, float], li
     _drop(picture, mask, light)
     tint = np.array(colour(rng.choice(["#e9e4da", "#33475b", "#b5533c"])), np.float32)
     picture += (tint - picture) * mask[..., None]
-    inside = np.clip(radius - 9 - distance, 0, 1)[..., None]
-    side = np.clip(0.5 + (columns - at[0]) / (2.4 * radius), 0, 1)[..., None]
+    inside = np.asarray(np.clip(radius - 9 - distance, 0, 1))[..., None]
+    side = np.asarray(np.clip(0.5 + (columns - at[0]) / (2.4 * radius), 0, 1))[..., None]
     coffee = np.array([0.20, 0.12, 0.07], np.float32) * (0.7 + 0.5 * side)
     picture += (coffee - picture) * inside
 
@@ -60,7 +60,7 @@ def _cable(picture: Picture, rng: np.random.Generator, at: tuple[float, float], 
     points = [np.round(np.stack([xs, ys], axis=1) * 16).astype(np.int32)]
     line = np.zeros(picture.shape[:2], np.float32)
     cv2.polylines(line, points, False, 1.0, 8, cv2.LINE_8, 4)
-    line = cv2.GaussianBlur(line, (0, 0), 0.8)
-    _drop(picture, line, (light[0] * 0.5, light[1] * 0.5))
+    soft = np.asarray(cv2.GaussianBlur(line, (0, 0), 0.8), np.float32)
+    _drop(picture, soft, (light[0] * 0.5, light[1] * 0.5))
     tint = 0.93 if rng.random() < 0.6 else 0.12
-    picture += (tint - picture) * line[..., None]
+    picture += (tint - picture) * soft[..., None]

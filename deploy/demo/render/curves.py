@@ -68,9 +68,9 @@ _SHIFT = 4
 
 def fill(shape: tuple[int, int], path: Path) -> NDArray[np.float32]:
     """The closed path as an antialiased mask `float32 [H, W]` in 0..1; the path is in pixels."""
-    mask = np.zeros(shape, np.uint8)
+    mask: NDArray[np.uint8] = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.round(path * 2**_SHIFT).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
-    return mask.astype(np.float32) / 255
+    return np.asarray(mask / 255, np.float32)
 
 
 def stroke(shape: tuple[int, int], path: Path, width: float) -> NDArray[np.float32]:
@@ -78,4 +78,4 @@ def stroke(shape: tuple[int, int], path: Path, width: float) -> NDArray[np.float
     mask = np.zeros(shape, np.uint8)
     points = np.round(path * 2**_SHIFT).astype(np.int32)
     cv2.polylines(mask, [points], False, 255, max(1, round(width)), cv2.LINE_AA, _SHIFT)
-    return mask.astype(np.float32) / 255
+    return np.asarray(mask / 255, np.float32)

@@ -38,7 +38,7 @@ def _ink(tint: tuple[float, float, float]) -> tuple[int, int, int, int]:
 
 
 def _done(image: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(image, np.float32) / 255
+    return np.asarray(np.asarray(image) / 255, np.float32)
 
 
 def _caption(draw: ImageDraw.ImageDraw, y: int, ink: tuple[int, int, int, int], rng: np.random.Generator) -> None:

@@ -35,7 +35,7 @@ def directed(rng: np.random.Generator, shape: tuple[int, int], angle: float, alo
     side = int(1.5 * max(shape))
     base = smooth(rng, (side, side), (across * 1.5, along * 1.5))
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), -np.degrees(angle), 1.0)
-    turn[:, 2] -= ((side - shape[1]) / 2, (side - shape[0]) / 2)
+    turn[:, 2] -= np.array(((side - shape[1]) / 2, (side - shape[0]) / 2))
     return np.asarray(cv2.warpAffine(base, turn, (shape[1], shape[0])), np.float32)
 
 

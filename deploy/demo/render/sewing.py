@@ -53,11 +53,13 @@ def sew(garment: Garment, cloths: dict[str, Swatch], frame: Frame) -> Sewn:
     for layer in garment.layers:
         if isinstance(layer, Piece):
             path = frame.path(layer.outline, closed=True)
-            _lay(sewn, fill(frame.shape, path), cloths[layer.cloth], layer.grain, layer.thickness, frame)
+            _lay(
+                sewn, fill(frame.shape, path), cloths[layer.cloth], frame, grain=layer.grain, thickness=layer.thickness
+            )
         elif isinstance(layer, Band):
             path = frame.path(layer.path, closed=False)
             mask = stroke(frame.shape, path, layer.width * frame.scale)
-            _lay(sewn, mask, cloths[layer.cloth], 90.0, 0.7, frame)
+            _lay(sewn, mask, cloths[layer.cloth], frame, grain=90.0, thickness=0.7)
         elif isinstance(layer, Seam):
             _stitch(sewn, frame.path(layer.path, closed=False), layer, cloths["thread"][0, 0], frame)
         else:
@@ -65,7 +67,7 @@ def sew(garment: Garment, cloths: dict[str, Swatch], frame: Frame) -> Sewn:
     return sewn
 
 
-def _lay(sewn: Sewn, mask: Field, cloth: Swatch, grain: float, thickness: float, frame: Frame) -> None:
+def _lay(sewn: Sewn, mask: Field, cloth: Swatch, frame: Frame, *, grain: float, thickness: float) -> None:
     x, y, w, h = cv2.boundingRect((mask > 0).astype(np.uint8))
     if w == 0 or h == 0:
         return
@@ -74,7 +76,7 @@ def _lay(sewn: Sewn, mask: Field, cloth: Swatch, grain: float, thickness: float,
     box = (slice(top, min(frame.height, y + h + pad)), slice(left, min(frame.width, x + w + pad)))
     inside = mask[box]
     turn = cv2.getRotationMatrix2D((float(frame.x), float(frame.y + 0.4 * frame.scale)), grain, 1.0)
-    turn[:, 2] -= (left, top)
+    turn[:, 2] -= np.array((left, top))
     cut = cv2.warpAffine(_centred(cloth, frame), turn, inside.shape[::-1], borderMode=cv2.BORDER_WRAP)
     sewn.colour[box] += (cut - sewn.colour[box]) * inside[..., None]
     near = cv2.GaussianBlur(inside, (0, 0), 7)
@@ -104,7 +106,7 @@ def _stitch(sewn: Sewn, path: Path, seam: Seam, thread: NDArray[np.float32], fra
     sewn.shade *= 1 - np.minimum(0.4, 0.22 * groove * min(seam.depth, 1.6))
     if not seam.stitched:
         return
-    offset = path + (0, -0.006 * frame.scale)
+    offset = path + np.array((0, -0.006 * frame.scale))
     lengths = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(offset, axis=0).T))])
     step = 7.5
     for start in np.arange(0, lengths[-1], step):
