@@ -56,7 +56,7 @@ class Catalog:
 
 
 def _specificity(select: Selection, listing: Listing) -> tuple[int, int] | None:
-    """How closely a selection fits; None where it does not fit. Criteria count first, then the depth of the category."""
+    """How closely a selection fits: its criteria, then the depth of the category. None where it does not fit."""
     depth = 0
     if select.categories:
         fits = [len(wanted) for wanted in select.categories if _in_category(listing, wanted)]
@@ -78,4 +78,4 @@ def _in_category(listing: Listing, wanted: str) -> bool:
     if listing.category is None:
         return False
     path = listing.category.path or ""
-    return wanted == listing.category.id or path == wanted or path.startswith((f"{wanted}/", f"{wanted} > "))
+    return wanted in (listing.category.id, path) or path.startswith((f"{wanted}/", f"{wanted} > "))

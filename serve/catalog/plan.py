@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from serve.catalog.channel import Channel
+from serve.catalog.operations import Studio
 from serve.catalog.recipe import Recipe, Variant
 from serve.schemas.result import ModelRef
 
@@ -13,6 +14,8 @@ from serve.schemas.result import ModelRef
 KEY_SCHEME = 1
 #: Quality of lossy output files; `serve.encoding` lowers it where a channel's byte limit demands it.
 ENCODING_QUALITY = 92
+#: IPTC codes of operations, the one that says most about a model's part last.
+_MADE_BY_A_MODEL = ("algorithmicallyEnhanced", "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia")
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
 
 
@@ -34,10 +37,16 @@ class PlannedShot:
         return min((channel.max_bytes.value for channel in self.channels if channel.max_bytes), default=None)
 
     @property
+    def background(self) -> str | None:
+        """The background that the chain asks for, `#rrggbb` in small letters; None where it keeps that of the photo."""
+        wanted = [operation.background for operation in self.variant.operations if isinstance(operation, Studio)]
+        return wanted[-1].lower() if wanted else None
+
+    @property
     def digital_source_type(self) -> str:
-        """The IPTC code of the finished image: that of its last operation made by a model, if any."""
+        """The IPTC code of the finished image: what a trained model touched stays marked so."""
         types = [operation.digital_source_type for operation in self.variant.operations]
-        return next((kind for kind in reversed(types) if "rained" in kind), types[-1])
+        return max(types, key=_MADE_BY_A_MODEL.index)
 
 
 def plan(

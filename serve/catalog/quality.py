@@ -112,9 +112,7 @@ class QualityRules(BaseModel):
 def recorded_measurements(quality: Quality) -> dict[str, float]:
     """The figures that an earlier judgement was based on."""
     return {
-        rule.rule: float(rule.measured)
-        for rule in quality.rules
-        if rule.profile is None and rule.measured is not None
+        rule.rule: float(rule.measured) for rule in quality.rules if rule.profile is None and rule.measured is not None
     }
 
 

@@ -1,0 +1,118 @@
+"""From a photo's bytes to judged pictures and finished files, without store and index."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from serve.budget import Budget
+from serve.catalog.channel import ImageFacts
+from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
+from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
+from serve.decoding import DecodeLimits, decode
+from serve.encoding import Encoded, encode
+from serve.interfaces import FetchedBytes, Shot, ShotFailure, Slots, SourceImage, Stage
+from serve.metrics import TimedStage, Timings
+from serve.provenance import Provenance
+from serve.schemas.result import Quality
+
+R = TypeVar("R")
+#: Picture, reference and mask of one output: 3 + 3 + 4 bytes per pixel, and as much again while a stage works.
+_BYTES_PER_PIXEL = 20
+
+
+class Darkroom:
+    """Decodes, computes, encodes. Threads for pictures are few and its own; stages run in the slots."""
+
+    def __init__(
+        self, *, stages: Sequence[Stage], slots: Slots, threads: Executor, limits: DecodeLimits, working_bytes: Budget
+    ) -> None:
+        self.stages = tuple(stages)
+        self.working_bytes = working_bytes
+        self._slots = slots
+        self._threads = threads
+        self._limits = limits
+
+    async def decode(self, fetched: FetchedBytes, image_id: str, timings: Timings) -> SourceImage:
+        """Decode in a thread; raise `SourceError`."""
+
+        def work() -> SourceImage:
+            with timings.stage("decode"):
+                return decode(fetched, image_id, self._limits)
+
+        return await self._in_thread(work)
+
+    async def develop(
+        self, source: SourceImage, planned: Sequence[PlannedShot], timings: Timings
+    ) -> list[Shot | ShotFailure]:
+        """Make the planned pictures of one photo, stage by stage; one entry per plan, in order.
+
+        The caller holds `room_for` these shots in `working_bytes`.
+        """
+        done: list[Shot | ShotFailure] = [
+            Shot(source=source, variant=one.variant, key=one.key, seed=one.seed, models=one.models) for one in planned
+        ]
+        for stage in self.stages:
+            live = [(place, shot) for place, shot in enumerate(done) if isinstance(shot, Shot)]
+            worked = await self._slots.run(TimedStage(stage, timings), [shot for _, shot in live])
+            for (place, _), shot in zip(live, worked, strict=True):
+                done[place] = shot
+        return done
+
+    async def encode(self, shot: Shot, planned: PlannedShot, timings: Timings) -> tuple[Encoded, Quality]:
+        """The finished file with its provenance, and the judgement that includes the channels' rules."""
+        pixels, quality = shot.pixels, shot.quality
+        if pixels is None or quality is None:
+            raise ValueError("a shot is encoded after all stages")
+        provenance = Provenance(
+            digital_source_type=planned.digital_source_type, models=shot.models, seed=shot.seed, key=shot.key
+        )
+
+        def work() -> Encoded:
+            with timings.stage("encode"):
+                return encode(
+                    pixels,
+                    planned.variant.format,
+                    provenance,
+                    max_bytes=planned.max_bytes,
+                    quality=ENCODING_QUALITY,
+                )
+
+        encoded = await self._in_thread(work)
+        facts = facts_of(planned, quality, size=(encoded.width, encoded.height), count=len(encoded.body))
+        return encoded, checked(planned, quality, facts)
+
+    async def _in_thread(self, work: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def room_for(source: SourceImage, planned: Sequence[PlannedShot]) -> int:
+    """Bytes that the photo and its outputs take while they are worked on."""
+    outputs = sum(one.variant.size[0] * one.variant.size[1] for one in planned)
+    return source.pixels.nbytes + _BYTES_PER_PIXEL * outputs
+
+
+def facts_of(planned: PlannedShot, quality: Quality, *, size: tuple[int, int], count: int) -> ImageFacts:
+    """What the channels' rules are held against."""
+    measured = recorded_measurements(quality)
+    white = planned.background == "#ffffff"
+    return ImageFacts(
+        width=size[0],
+        height=size[1],
+        format=planned.variant.format,
+        bytes=count,
+        digital_source_type=planned.digital_source_type,
+        # `white_border` is the share of the border that is exactly the wanted background, whatever that is.
+        whiteness=measured.get("white_border") if white else 0.0 if planned.background else None,
+        fill=measured.get("fill"),
+    )
+
+
+def checked(planned: PlannedShot, quality: Quality, facts: ImageFacts) -> Quality:
+    """The judgement with the rules of every channel that the output must satisfy."""
+    return with_channels(quality, [(channel, channel.check(facts)) for channel in planned.channels])
+
+
+def judged_again(planned: PlannedShot, quality: Quality, rules: QualityRules, facts: ImageFacts) -> Quality:
+    """The judgement of a known image under today's thresholds, from the figures recorded with it."""
+    return checked(planned, rules.judge(planned.variant, recorded_measurements(quality)), facts)

@@ -1,0 +1,232 @@
+"""The HTTP door: events in, NDJSON lines out as each event is answered, previews, catalog, health, metrics."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Protocol
+
+from fastapi import FastAPI, File, Form, Request, Response, UploadFile
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from pydantic import ValidationError
+
+from serve.catalog.catalog import Catalog
+from serve.catalog.channel import Channel
+from serve.catalog.recipe import Recipe
+from serve.errors import Overloaded, RequestError, ServeError, SourceTooLarge, UnknownRecipe
+from serve.report import software_version
+from serve.schemas.exchange import (
+    MAX_EVENTS_PER_REQUEST,
+    NDJSON,
+    AnswerLine,
+    Capacity,
+    EnrichItem,
+    EnrichRequest,
+    ErrorLine,
+)
+from serve.schemas.outcome import RetryClass
+from serve.schemas.preview import PreviewAnswer
+
+#: A request with more bytes than this is refused unread: 32 events of at most 1 MiB each.
+MAX_REQUEST_BYTES = 32 * 2**20
+
+
+class Gateway(Protocol):
+    """The replicas behind the door."""
+
+    async def answer(self, item: EnrichItem) -> AnswerLine:
+        """One line per event; never raises but for cancellation."""
+        ...
+
+    async def preview(self, body: bytes, recipe: str, variants: Sequence[str]) -> PreviewAnswer:
+        """Raise `ServeError`."""
+        ...
+
+    async def capacity(self) -> Capacity:
+        """What may be in flight; from a cache, at once."""
+        ...
+
+    async def check(self) -> None:
+        """Raise `ServeError` unless a replica is up and store and index answer."""
+        ...
+
+
+class _Figures:
+    """What the door counts; stages are counted where they run."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.in_flight = 0
+        self._lines = Counter(
+            "vitrine_ingress_lines", "Answer lines by kind and code", ["kind", "code"], registry=self.registry
+        )
+        self._refused = Counter("vitrine_ingress_refused", "Requests refused with 503", registry=self.registry)
+        gauge = Gauge("vitrine_ingress_in_flight", "Events taken and not answered yet", registry=self.registry)
+        gauge.set_function(lambda: self.in_flight)
+
+    def line(self, line: AnswerLine) -> None:
+        code = line.error.code if isinstance(line, ErrorLine) else line.result.outcome
+        self._lines.labels(line.kind, code).inc()
+
+    def refused(self) -> None:
+        self._refused.inc()
+
+
+def create_app(
+    gateway: Gateway, catalog: Catalog, *, max_photo_bytes: int = 25 * 2**20, retry_after_s: float = 1.0
+) -> FastAPI:
+    """The application; its page stands at `/docs`."""
+    app = FastAPI(title="Vitrine", version=software_version(), summary="Store-ready images from listing events.")
+    figures = _Figures()
+    app.add_exception_handler(ServeError, _error_answer)
+    _add_enrich(app, gateway, figures, retry_after_s)
+    _add_preview(app, gateway, max_photo_bytes)
+    _add_catalog(app, catalog)
+    _add_operations(app, gateway, figures)
+    return app
+
+
+def _add_enrich(app: FastAPI, gateway: Gateway, figures: _Figures, retry_after_s: float) -> None:
+    body = {"required": True, "content": {"application/json": {"schema": EnrichRequest.model_json_schema()}}}
+
+    @app.post(
+        "/v1/enrich",
+        openapi_extra={"requestBody": body},
+        responses={200: {"content": {NDJSON: {}}}, 422: {}, 503: {}},
+        response_class=StreamingResponse,
+    )
+    async def enrich(request: Request) -> StreamingResponse:
+        """Answer up to 32 events: one NDJSON line each, in the order in which they are finished."""
+        items, refused = parse_items(await _read(request, MAX_REQUEST_BYTES))
+        capacity = await gateway.capacity()
+        if figures.in_flight >= max(capacity.max_in_flight, 1):
+            figures.refused()
+            raise Overloaded(retry_after_s=retry_after_s)
+        return StreamingResponse(_lines(gateway, figures, items, refused), media_type=NDJSON)
+
+
+async def _lines(
+    gateway: Gateway, figures: _Figures, items: Sequence[EnrichItem], refused: Sequence[ErrorLine]
+) -> AsyncIterator[str]:
+    """Each line as its event is answered; whoever goes away takes the unanswered events along."""
+    figures.in_flight += len(items)
+    open_events = len(items)
+    tasks = [asyncio.ensure_future(gateway.answer(item)) for item in items]
+    try:
+        for line in refused:
+            figures.line(line)
+            yield line.model_dump_json() + "\n"
+        for done in asyncio.as_completed(tasks):
+            answered = await done
+            open_events -= 1
+            figures.in_flight -= 1
+            figures.line(answered)
+            yield answered.model_dump_json() + "\n"
+    finally:
+        figures.in_flight -= open_events
+        for task in tasks:
+            task.cancel()
+
+
+def parse_items(body: bytes) -> tuple[list[EnrichItem], list[ErrorLine]]:
+    """The events of a request, and an error line for each that is malformed: it must not fail its neighbours.
+
+    Raise `RequestError` where not even lines can be told apart.
+    """
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"The body is not JSON: {error}") from error
+    entries = raw.get("items") if isinstance(raw, dict) else None
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_EVENTS_PER_REQUEST:
+        raise RequestError(f"The body must be an object with `items`, a list of 1 to {MAX_EVENTS_PER_REQUEST} events.")
+    refs = [entry.get("ref") if isinstance(entry, dict) else None for entry in entries]
+    if not all(type(ref) is int for ref in refs) or len(set(refs)) != len(refs):
+        raise RequestError("Every event needs a whole number `ref` of its own.")
+    items: list[EnrichItem] = []
+    refused: list[ErrorLine] = []
+    for ref, entry in zip(refs, entries, strict=True):
+        try:
+            items.append(EnrichItem.model_validate(entry))
+        except ValidationError as error:
+            refused.append(ErrorLine(ref=ref, error=RequestError(_reasons(error)).info()))
+    return items, refused
+
+
+def _reasons(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5])
+
+
+def _add_preview(app: FastAPI, gateway: Gateway, max_photo_bytes: int) -> None:
+    @app.post("/v1/preview", responses={404: {}, 413: {}, 422: {}, 503: {}})
+    async def preview(
+        image: Annotated[UploadFile, File(description="One photo.")],
+        recipe: Annotated[str, Form(description="Name of a recipe.")],
+        variants: Annotated[list[str] | None, Form(description="Only these variants.")] = None,
+    ) -> PreviewAnswer:
+        """Show what a recipe makes of one photo; nothing is stored."""
+        body = await image.read(max_photo_bytes + 1)
+        if len(body) > max_photo_bytes:
+            raise SourceTooLarge(f"The photo has more than {max_photo_bytes:,} bytes.")
+        return await gateway.preview(body, recipe, variants or [])
+
+
+def _add_catalog(app: FastAPI, catalog: Catalog) -> None:
+    @app.get("/v1/recipes")
+    async def recipes() -> list[Recipe]:
+        """All recipes, by name."""
+        return [recipe for _, recipe in sorted(catalog.recipes.items())]
+
+    @app.get("/v1/channels", response_model_exclude_none=True)
+    async def channels() -> list[Channel]:
+        """All channel profiles, by name."""
+        return [channel for _, channel in sorted(catalog.channels.items())]
+
+
+def _add_operations(app: FastAPI, gateway: Gateway, figures: _Figures) -> None:
+    @app.get("/v1/capacity")
+    async def capacity() -> Capacity:
+        """How many events may be in flight: what the consumers' credit window feeds on."""
+        return await gateway.capacity()
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", responses={503: {}})
+    async def readyz() -> dict[str, str]:
+        """A replica is up with its weights, and bucket and index answer."""
+        await gateway.check()
+        return {"status": "ready"}
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """The figures of this ingress replica; those of the stages come from Ray's node agents."""
+        return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise RequestError(f"The body has more than {limit:,} bytes.")
+    return bytes(body)
+
+
+async def _error_answer(_: Request, error: Exception) -> JSONResponse:
+    """Every error of this room as JSON; a sender that may try again is told when."""
+    if not isinstance(error, ServeError):
+        raise error
+    headers: dict[str, str] = {}
+    status = 422
+    if error.retry is not RetryClass.PERMANENT:
+        status = 503
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s or 1)))
+    elif isinstance(error, UnknownRecipe):
+        status = 404
+    elif isinstance(error, SourceTooLarge):
+        status = 413
+    content: dict[str, Any] = {"error": error.info().model_dump(mode="json")}
+    return JSONResponse(content, status_code=status, headers=headers)

@@ -1,0 +1,108 @@
+"""The way of one event, from the consumers' request to the answer."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import ParamSpec, TypeVar
+
+from serve.catalog.catalog import Catalog
+from serve.catalog.recipe import Recipe
+from serve.errors import RequestError, ServeError
+from serve.interfaces import Answered, ObjectStore, Removal, ResultIndex
+from serve.logs import event_id
+from serve.metrics import Metrics, Timings
+from serve.production import Photo, Production
+from serve.report import NO_IMAGES, Report, answer, conclude
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.outcome import Outcome
+from serve.schemas.result import ListingResult
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Pipeline:
+    """Answers events. Raises a `ServeError` where the event should come again; all else is an answer."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        production: Production,
+        store: ObjectStore,
+        index: ResultIndex,
+        metrics: Metrics,
+        blocking: Executor,
+        max_images: int = 24,
+    ) -> None:
+        self.catalog = catalog
+        self.production = production
+        self._store = store
+        self._index = index
+        self._metrics = metrics
+        self._blocking = blocking
+        self._max_images = max_images
+
+    async def answer(self, item: EnrichItem) -> ListingResult:
+        """Answer one event: from the index, by removal, or by work."""
+        event_id.set(item.event_id)
+        try:
+            result = await self._answer(item)
+        except ServeError as error:
+            self._metrics.event("error")
+            log.warning("no answer", extra={"outcome": "error", "code": error.code, "reason": error.message})
+            raise
+        self._metrics.event(result.outcome)
+        log.info("answered", extra={"outcome": result.outcome, "code": result.code, "outputs": len(result.outputs)})
+        return result
+
+    async def _answer(self, item: EnrichItem) -> ListingResult:
+        decision = await self._block(self._index.begin, item)
+        if isinstance(decision, Answered):
+            return decision.result
+        if isinstance(decision, Removal):
+            await self._block(self._store.delete, decision.keys)
+            result = answer(item, Outcome.REMOVED)
+        else:
+            result = await self._enrich(item)
+        return await self._block(self._index.finish, item, result)
+
+    async def _enrich(self, item: EnrichItem) -> ListingResult:
+        listing = item.listing
+        try:
+            recipe = self.catalog.choose(listing)
+            self.catalog.channels_of(listing.destination_profiles)
+        except RequestError as error:
+            return answer(item, Outcome.REJECTED, code=error.code, message=error.message)
+        if not listing.images:
+            message = "The listing has no photos."
+            return answer(item, Outcome.REJECTED, code=NO_IMAGES, message=message, recipe=recipe.recipe)
+        timings = Timings(self._metrics)
+        report = await self._make_all(item, recipe, timings)
+        if report.retryable and not item.final:
+            raise report.retryable[0]
+        return conclude(item, recipe, report, timings.milliseconds())
+
+    async def _make_all(self, item: EnrichItem, recipe: Recipe, timings: Timings) -> Report:
+        """Work on the photos side by side, as far as there is room; leaving early cancels the rest."""
+        images = [(image.image_id or str(number), image) for number, image in enumerate(item.listing.images)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    self.production.make(
+                        Photo(item=item, recipe=recipe, image_id=image_id, url=image.url, timings=timings)
+                    )
+                )
+                for image_id, image in images[: self._max_images]
+            ]
+        report = Report()
+        for task in tasks:
+            report.add(task.result())
+        report.over_limit([image_id for image_id, _ in images[self._max_images :]], self._max_images)
+        return report
+
+    async def _block(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Database and store answer in their own threads, never on the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._blocking, lambda: call(*args, **kwargs))

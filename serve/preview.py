@@ -1,0 +1,67 @@
+"""What a recipe would make of one photo, without store and index."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serve.budget import Budget
+from serve.catalog.catalog import Catalog
+from serve.catalog.plan import PlannedShot, plan
+from serve.darkroom import Darkroom, room_for
+from serve.errors import ServeError
+from serve.interfaces import FetchedBytes, Shot, ShotFailure
+from serve.metrics import Metrics, Timings
+from serve.schemas.preview import PreviewAnswer, PreviewImage
+
+#: Stands where the tenant stands in object keys; previews are never stored.
+_NO_TENANT = "preview"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewer:
+    """Runs one photo through the darkroom and hands the files back."""
+
+    catalog: Catalog
+    darkroom: Darkroom
+    images: Budget
+    metrics: Metrics
+
+    async def preview(self, body: bytes, recipe_name: str, variants: Sequence[str] = ()) -> PreviewAnswer:
+        """All variants of the recipe, or those named. Raise `UnknownRecipe` or `SourceError`."""
+        recipe = self.catalog.recipe(recipe_name)
+        timings = Timings(self.metrics)
+        fetched = FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
+        planned = plan(
+            recipe,
+            tenant=_NO_TENANT,
+            source_sha256=fetched.sha256,
+            channels_for=lambda variant: self.catalog.channels_of(variant.channels),
+            models_for=lambda variant: [model for stage in self.darkroom.stages for model in stage.models(variant)],
+        )
+        planned = [one for one in planned if not variants or one.variant.name in variants]
+        async with self.images.take(1):
+            source = await self.darkroom.decode(fetched, "preview", timings)
+            async with self.darkroom.working_bytes.take(room_for(source, planned)):
+                shots = await self.darkroom.develop(source, planned, timings)
+                images = await asyncio.gather(
+                    *(self._finish(shot, one, timings) for shot, one in zip(shots, planned, strict=True))
+                )
+        return PreviewAnswer(
+            recipe=recipe.recipe,
+            recipe_version=recipe.version,
+            images=list(images),
+            timings_ms=timings.milliseconds(),
+        )
+
+    async def _finish(self, shot: Shot | ShotFailure, planned: PlannedShot, timings: Timings) -> PreviewImage:
+        name = planned.variant.name
+        if isinstance(shot, ShotFailure):
+            return PreviewImage(variant=name, error=shot.message)
+        try:
+            encoded, quality = await self.darkroom.encode(shot, planned, timings)
+        except ServeError as error:
+            return PreviewImage(variant=name, error=error.message, quality=shot.quality)
+        url = f"data:{encoded.content_type};base64,{base64.b64encode(encoded.body).decode()}"
+        return PreviewImage(variant=name, data_url=url, quality=quality)

@@ -1,0 +1,208 @@
+"""One source photo on its way to stored images."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from serve.budget import Budget
+from serve.catalog.catalog import Catalog
+from serve.catalog.plan import PlannedShot, plan
+from serve.catalog.recipe import Recipe, Variant
+from serve.darkroom import Darkroom, facts_of, judged_again, room_for
+from serve.encoding import Encoded
+from serve.errors import ServeError
+from serve.interfaces import FetchedBytes, Fetcher, ObjectStore, ResultIndex, Shot, ShotFailure, StoredObject
+from serve.metrics import Metrics, Timings
+from serve.phash import phash
+from serve.report import Report
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.outcome import Verdict
+from serve.schemas.result import ModelRef, Output, Quality
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """A source photo of an event, and where its figures and its findings go."""
+
+    item: EnrichItem
+    recipe: Recipe
+    image_id: str
+    url: str
+    timings: Timings
+    report: Report = field(default_factory=Report)
+
+    @contextmanager
+    def noting(self, stage: str, variant: str | None = None) -> Iterator[None]:
+        """Turn an error of this step into a line of the report; a defect is logged with its stack."""
+        try:
+            yield
+        except ServeError as error:
+            self.report.fail(self.image_id, variant, stage, error)
+        except Exception:
+            log.exception("defect", extra={"stage": stage, "image_id": self.image_id, "variant": variant})
+            hidden = ServeError("Something went wrong inside Vitrine; its log says what.")
+            self.report.fail(self.image_id, variant, stage, hidden)
+
+    def output_id(self, planned: PlannedShot) -> str:
+        """The id of an output in the result."""
+        return f"{self.image_id}-{planned.variant.name}"
+
+
+class Production:
+    """Fetch, plan, decode, compute, encode, store, record; what is already stored is not made again."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        fetcher: Fetcher,
+        darkroom: Darkroom,
+        store: ObjectStore,
+        index: ResultIndex,
+        images: Budget,
+        metrics: Metrics,
+        blocking: Executor,
+    ) -> None:
+        self._catalog = catalog
+        self._fetcher = fetcher
+        self._darkroom = darkroom
+        self._store = store
+        self._index = index
+        self._images = images
+        self._metrics = metrics
+        self._blocking = blocking
+
+    async def make(self, photo: Photo) -> Report:
+        """Make all variants of one photo. Whatever goes wrong stands in the report; only cancellation raises."""
+        async with self._images.take(1):
+            self._tell_load()
+            with photo.noting("fetch"):
+                with photo.timings.stage("fetch"):
+                    fetched = await self._fetcher.fetch(photo.url)
+                await self._make(photo, fetched)
+        self._tell_load()
+        return photo.report
+
+    async def _make(self, photo: Photo, fetched: FetchedBytes) -> None:
+        planned = plan(
+            photo.recipe,
+            tenant=photo.item.listing.tenant_id,
+            source_sha256=fetched.sha256,
+            channels_for=lambda variant: self._catalog.channels_for(photo.item.listing, variant),
+            models_for=self.models_for,
+        )
+        with photo.noting("store"):
+            records = await self._block(lambda: [self._known(photo.item, one) for one in planned])
+            for one, record in zip(planned, records, strict=True):
+                if record is not None:
+                    self._reuse(photo, one, record)
+            todo = [one for one, record in zip(planned, records, strict=True) if record is None]
+            if todo:
+                await self._work(photo, todo, fetched)
+
+    async def _work(self, photo: Photo, todo: Sequence[PlannedShot], fetched: FetchedBytes) -> None:
+        with photo.noting("decode"):
+            source = await self._darkroom.decode(fetched, photo.image_id, photo.timings)
+            async with self._darkroom.working_bytes.take(room_for(source, todo)):
+                self._tell_load()
+                shots = await self._darkroom.develop(source, todo, photo.timings)
+                async with asyncio.TaskGroup() as group:
+                    for shot, one in zip(shots, todo, strict=True):
+                        group.create_task(self._finish(photo, shot, one))
+
+    async def _finish(self, photo: Photo, shot: Shot | ShotFailure, planned: PlannedShot) -> None:
+        name = planned.variant.name
+        if isinstance(shot, ShotFailure):
+            photo.report.fail_shot(shot)
+            return
+        if shot.quality is not None and shot.quality.verdict is Verdict.REJECT:
+            photo.report.reject(photo.image_id, name, shot.quality)
+            return
+        with photo.noting("encode", name):
+            encoded, quality = await self._darkroom.encode(shot, planned, photo.timings)
+            if quality.verdict is Verdict.REJECT:
+                photo.report.reject(photo.image_id, name, quality)
+                return
+            with photo.noting("store", name):
+                photo.report.outputs.append(await self._store_and_record(photo, shot, planned, encoded, quality))
+
+    async def _store_and_record(
+        self, photo: Photo, shot: Shot, planned: PlannedShot, encoded: Encoded, quality: Quality
+    ) -> Output:
+        def work() -> Output:
+            with photo.timings.stage("store"):
+                stored = self._store.put_if_absent(planned.key, encoded.body, encoded.content_type)
+                output = _output(photo, planned, shot=shot, encoded=encoded, stored=stored, quality=quality)
+                self._index.record(output)
+                return output
+
+        return await self._block(work)
+
+    def models_for(self, variant: Variant) -> tuple[ModelRef, ...]:
+        """The models that the stages would use for a variant."""
+        return tuple(model for stage in self._darkroom.stages for model in stage.models(variant))
+
+    def _known(self, item: EnrichItem, planned: PlannedShot) -> Output | None:
+        """The record of an image that is stored already, if store and index agree about it."""
+        record = self._index.claim(item, planned.key)
+        if record is None:
+            return None
+        stored = self._store.head(planned.key)
+        return record if stored is not None and stored.sha256 == record.sha256 else None
+
+    def _reuse(self, photo: Photo, planned: PlannedShot, record: Output) -> None:
+        facts = facts_of(planned, record.quality, size=(record.width, record.height), count=record.bytes)
+        quality = judged_again(planned, record.quality, self._catalog.quality, facts)
+        if quality.verdict is Verdict.REJECT:
+            photo.report.reject(photo.image_id, planned.variant.name, quality)
+            return
+        names = {
+            "image_id": photo.output_id(planned),
+            "source_image_id": photo.image_id,
+            "variant": planned.variant.name,
+        }
+        photo.report.outputs.append(record.model_copy(update={**names, "quality": quality, "reused": True}))
+
+    async def _block(self, work: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._blocking, work)
+
+    def _tell_load(self) -> None:
+        self._metrics.load(
+            images=self._images.used,
+            waiting=self._images.waiting,
+            working_bytes=self._darkroom.working_bytes.used,
+        )
+
+
+def _output(
+    photo: Photo, planned: PlannedShot, *, shot: Shot, encoded: Encoded, stored: StoredObject, quality: Quality
+) -> Output:
+    if shot.pixels is None:
+        raise ValueError("a shot is recorded after all stages")
+    return Output(
+        image_id=photo.output_id(planned),
+        source_image_id=photo.image_id,
+        source_sha256=shot.source.sha256,
+        variant=planned.variant.name,
+        operations=[operation.op for operation in planned.variant.operations],
+        s3_uri=stored.uri,
+        key=planned.key,
+        sha256=stored.sha256,
+        phash=phash(shot.pixels),
+        width=encoded.width,
+        height=encoded.height,
+        format=planned.variant.format,
+        content_type=encoded.content_type,
+        bytes=stored.bytes,
+        models=list(planned.models),
+        seed=planned.seed,
+        digital_source_type=planned.digital_source_type,
+        quality=quality,
+    )

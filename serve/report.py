@@ -1,0 +1,146 @@
+"""What came of the photos of one listing, and what the answer to its event is. Pure: no I/O but the clock's time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from serve.catalog.recipe import Recipe
+from serve.errors import ServeError
+from serve.interfaces import ShotFailure
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.outcome import Outcome, RetryClass, Verdict
+from serve.schemas.result import ImageError, ListingResult, Output, Quality
+
+QUALITY_REJECTED = "quality_rejected"
+IMAGE_LIMIT = "image_limit"
+NO_IMAGES = "no_images"
+
+
+@dataclass(slots=True)
+class Report:
+    """Outputs and errors of a listing, or of one of its photos."""
+
+    outputs: list[Output] = field(default_factory=list)
+    errors: list[ImageError] = field(default_factory=list)
+    #: What another try may mend.
+    retryable: list[ServeError] = field(default_factory=list)
+
+    def add(self, other: "Report") -> None:
+        """Take over what came of another photo."""
+        self.outputs += other.outputs
+        self.errors += other.errors
+        self.retryable += other.retryable
+
+    def fail(self, image_id: str, variant: str | None, stage: str, error: ServeError) -> None:
+        """Note an error of a photo, or of one variant of it."""
+        retryable = error.retry is not RetryClass.PERMANENT
+        if retryable:
+            self.retryable.append(error)
+        self.errors.append(
+            ImageError(
+                image_id=image_id,
+                variant=variant,
+                stage=stage,
+                code=error.code,
+                retryable=retryable,
+                message=error.message,
+            )
+        )
+
+    def fail_shot(self, failure: ShotFailure) -> None:
+        """Note a shot that a stage could not finish."""
+        if failure.retryable:
+            self.retryable.append(ServeError(failure.message))
+        self.errors.append(
+            ImageError(
+                image_id=failure.shot.source.image_id,
+                variant=failure.shot.variant.name,
+                stage=failure.stage,
+                code=failure.code,
+                retryable=failure.retryable,
+                message=failure.message,
+            )
+        )
+
+    def reject(self, image_id: str, variant: str, quality: Quality) -> None:
+        """Note an image that the quality filter stopped."""
+        self.errors.append(
+            ImageError(
+                image_id=image_id,
+                variant=variant,
+                stage="quality_filter",
+                code=QUALITY_REJECTED,
+                retryable=False,
+                message="; ".join(quality.reasons) or "The image broke a rule.",
+                quality=quality,
+            )
+        )
+
+    def over_limit(self, image_ids: Sequence[str], limit: int) -> None:
+        """Note the photos beyond the limit of a listing."""
+        message = f"Only the first {limit} photos of a listing are worked on."
+        self.errors += [
+            ImageError(image_id=one, stage="fetch", code=IMAGE_LIMIT, retryable=False, message=message)
+            for one in image_ids
+        ]
+
+
+def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[str, float]) -> ListingResult:
+    """The answer that the report amounts to; deploy/contracts/outcomes.md has the table."""
+    outcome, code, message = _outcome(report)
+    variants = [variant.name for variant in recipe.variants]
+    images = [image.image_id or str(number) for number, image in enumerate(item.listing.images)]
+    outputs = sorted(report.outputs, key=lambda one: (images.index(one.source_image_id), variants.index(one.variant)))
+    return answer(
+        item,
+        outcome,
+        code=code,
+        message=message,
+        recipe=recipe.recipe,
+        recipe_version=recipe.version,
+        outputs=outputs,
+        errors=sorted(report.errors, key=lambda one: (one.image_id or "", one.variant or "")),
+        timings_ms=timings_ms,
+    )
+
+
+def _outcome(report: Report) -> tuple[Outcome, str | None, str | None]:
+    waiting = [output for output in report.outputs if output.quality.verdict is Verdict.REVIEW]
+    if waiting:
+        reasons = dict.fromkeys(reason for output in waiting for reason in output.quality.reasons)
+        return Outcome.REVIEW_REQUIRED, "review_required", "; ".join(reasons)
+    if report.outputs:
+        return Outcome.ENRICHED, None, None
+    broken = [error for error in report.errors if error.code not in (QUALITY_REJECTED, IMAGE_LIMIT)]
+    if broken:
+        return Outcome.FAILED, broken[0].code, broken[0].message
+    first = report.errors[0]
+    return Outcome.REJECTED, first.code, first.message
+
+
+def answer(item: EnrichItem, outcome: Outcome, **fields: object) -> ListingResult:
+    """A result for the event, with the fields that every result has."""
+    listing = item.listing
+    return ListingResult.model_validate(
+        {
+            "event_id": item.event_id,
+            "event_source": item.event_source,
+            "position": item.position,
+            "tenant_id": listing.tenant_id,
+            "listing_id": listing.listing_id,
+            "revision": listing.revision,
+            "outcome": outcome,
+            "finished_at": datetime.now(UTC),
+            "vitrine_version": software_version(),
+            **fields,
+        }
+    )
+
+
+def software_version() -> str:
+    """The version of the installed package; `0` where it runs from a bare folder."""
+    try:
+        return version("vitrine")
+    except PackageNotFoundError:
+        return "0"

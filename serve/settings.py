@@ -1,0 +1,70 @@
+"""Settings of the serving room, from the environment: `VITRINE_SERVE_<NAME>`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 2**20
+#: In the environment: entries with commas between them.
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class ServeSettings(BaseSettings):
+    """Read once per replica. Numbers of replicas and of GPUs are no settings; they stand in deploy/serve.yaml."""
+
+    model_config = SettingsConfigDict(env_prefix="VITRINE_SERVE_", extra="forbid", frozen=True)
+
+    fetch_allow: Names = Field(
+        default=(), description="Exact host:port pairs that photos may come from although local or plain http."
+    )
+    fetch_buckets: Names = Field(default=(), description="Buckets that s3:// addresses of photos may name.")
+    fetch_files: Path | None = Field(
+        default=None, description="Folder that file:// addresses may reach; without it they are refused."
+    )
+    fetch_max_bytes: int = Field(default=25 * MIB, ge=1024, description="Largest photo file.")
+    fetch_timeout_s: float = Field(default=10.0, gt=0, description="Seconds for fetching one photo as a whole.")
+
+    s3_endpoint: str | None = Field(default=None, description="Address of the S3 server; without it that of AWS.")
+    s3_access_key: SecretStr | None = Field(
+        default=None, description="Access key; without it boto3 looks in its usual places."
+    )
+    s3_secret_key: SecretStr | None = Field(default=None, description="Secret key that goes with the access key.")
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    s3_bucket: str = Field(default="vitrine", description="Bucket for the finished images; it must exist.")
+
+    state_dir: Path = Field(default=Path(".vitrine/serve"), description="Folder for the embedded index.")
+    index_url: str | None = Field(
+        default=None, description="SQLAlchemy address of the result index; without it SQLite in the state folder."
+    )
+
+    catalog_dir: Path | None = Field(
+        default=None, description="Folder with further recipes/, channels/ and, to replace the built-in, quality.yaml."
+    )
+    default_recipe: str = Field(default="studio", description="Recipe for listings that name and match none.")
+
+    device: str = Field(default="cpu", description="Where nets compute: cpu, cuda or cuda:N.")
+    threads: int = Field(default=1, ge=1, description="CPU threads of one computation (torch and OpenCV).")
+    style_weights: Path | None = Field(default=None, description="Style net to use instead of the bundled one.")
+
+    max_images: int = Field(default=24, ge=1, description="Photos of a listing that are worked on.")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="Largest photo in pixels.")
+    images_in_work: int = Field(default=6, ge=1, description="Photos that a replica works on at once.")
+    working_mib: int = Field(default=1024, ge=64, description="Decoded pictures that a replica holds at once, in MiB.")
+    picture_threads: int = Field(default=1, ge=1, description="Threads of a replica that decode and encode.")
+    blocking_threads: int = Field(default=8, ge=1, description="Threads of a replica that wait for store and index.")
+
+    capacity_ttl_s: float = Field(default=2.0, gt=0, description="Seconds between looks at the number of replicas.")
+    retry_after_s: float = Field(default=1.0, gt=0, description="What a 503 answer asks its sender to wait.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
+
+    @field_validator("fetch_allow", "fetch_buckets", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def index_address(self) -> str:
+        """The address of the index that is used."""
+        return self.index_url or f"sqlite:///{self.state_dir.absolute() / 'index.db'}"

@@ -1,0 +1,1 @@
+"""The computing steps: generation, style transfer, quality filter. Plain classes, batch in, batch out."""

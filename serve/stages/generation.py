@@ -1,0 +1,120 @@
+"""Generation: cut the product out, give it other colours, set it into the studio."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.cutout import Cutout, MaskBackend
+from models.recolor import recolor
+from models.studio import compose
+from serve.catalog.operations import Recolor, Studio
+from serve.catalog.recipe import Variant
+from serve.interfaces import Mask, Picture, Shot, ShotFailure
+from serve.schemas.result import ModelRef
+from serve.stages.isolation import each_apart
+
+
+@dataclass(slots=True, eq=False)
+class Canvas:
+    """A shot between two operations. All three arrays have the same height and width."""
+
+    picture: Picture
+    alpha: Mask
+    #: The product as the photo shows it.
+    reference: Picture
+
+
+def _recolor(canvas: Canvas, operation: Recolor, _: Shot) -> Canvas:
+    picture = recolor(canvas.picture, canvas.alpha, rgb(operation.colour), operation.strength)
+    return Canvas(picture, canvas.alpha, canvas.reference)
+
+
+def _studio(canvas: Canvas, operation: Studio, shot: Shot) -> Canvas:
+    made = compose(
+        canvas.picture,
+        canvas.alpha,
+        size=shot.variant.size,
+        background=rgb(operation.background),
+        fill=operation.fill,
+        shadow=operation.shadow == "contact",
+        seed=shot.seed,
+        reference=canvas.reference,
+    )
+    return Canvas(made.pixels, made.mask, made.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How an operation is carried out, and the name of the algorithm in object keys: raise its version with it."""
+
+    apply: Callable[..., Canvas]
+    model: ModelRef
+
+
+#: The operations of this stage. A new one is a model in `serve.catalog.operations` and a line here.
+HANDLERS: Mapping[type, Handler] = {
+    Recolor: Handler(_recolor, ModelRef(name="recolor", version="1")),
+    Studio: Handler(_studio, ModelRef(name="studio", version="1")),
+}
+
+
+class Generation:
+    """The stage that makes the product's picture; every shot leaves it in its final size."""
+
+    name = "generation"
+
+    def __init__(self, backend: MaskBackend) -> None:
+        self._backend = backend
+
+    def models(self, variant: Variant) -> tuple[ModelRef, ...]:
+        """The cut-out backend and the algorithms of the chain's own operations."""
+        own = [HANDLERS[type(operation)].model for operation in variant.operations if operation.stage == self.name]
+        return (ModelRef(name=self._backend.name, version=self._backend.version), *dict.fromkeys(own))
+
+    def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
+        """Fill in pixels, mask, reference and confidence. Each source is cut out once for all its shots."""
+        cutouts: dict[str, Cutout] = {}
+
+        def work(shot: Shot) -> None:
+            sha256 = shot.source.sha256
+            if sha256 not in cutouts:
+                (cutouts[sha256],) = self._backend.cut([shot.source.pixels])
+            self._make(shot, cutouts[sha256])
+
+        return each_apart(self.name, batch, work)
+
+    def _make(self, shot: Shot, cutout: Cutout) -> None:
+        photo = shot.source.pixels
+        canvas = Canvas(photo, cutout.alpha, photo)
+        for operation in shot.variant.operations:
+            if operation.stage == self.name:
+                canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
+        canvas = fitted(canvas, shot.variant.size)
+        shot.pixels, shot.mask, shot.reference = canvas.picture, canvas.alpha, canvas.reference
+        shot.confidence = cutout.confidence
+
+
+def fitted(canvas: Canvas, size: tuple[int, int]) -> Canvas:
+    """Crop to the centre and scale to `size` (width, height): for chains that do not set the product anew."""
+    width, height = size
+    there_height, there_width = canvas.alpha.shape
+    if (there_width, there_height) == size:
+        return canvas
+    scale = max(width / there_width, height / there_height)
+    crop_width, crop_height = min(there_width, round(width / scale)), min(there_height, round(height / scale))
+    left, top = (there_width - crop_width) // 2, (there_height - crop_height) // 2
+    window = np.s_[top : top + crop_height, left : left + crop_width]
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+
+    def scaled(picture: Picture) -> Picture:
+        return np.asarray(cv2.resize(picture[window], size, interpolation=method), dtype=np.uint8)
+
+    alpha = cv2.resize(canvas.alpha[window], size, interpolation=cv2.INTER_LINEAR)
+    return Canvas(scaled(canvas.picture), np.asarray(alpha, dtype=np.float32), scaled(canvas.reference))
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """`#rrggbb` as three numbers 0..255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -1,0 +1,29 @@
+"""One bad shot never fails its batch."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from serve.errors import StageFailed
+from serve.interfaces import Shot, ShotFailure
+
+log = logging.getLogger(__name__)
+
+
+def each_apart(stage: str, batch: Sequence[Shot], work: Callable[[Shot], None]) -> list[Shot | ShotFailure]:
+    """Do the work on every shot in place; one that raises becomes a failure, the others go on."""
+    return [_apart(stage, shot, work) for shot in batch]
+
+
+def _apart(stage: str, shot: Shot, work: Callable[[Shot], None]) -> Shot | ShotFailure:
+    try:
+        work(shot)
+    except Exception as error:
+        # Whatever a picture provokes in numeric code stays with that picture; the stack goes to the log.
+        log.exception("stage failed", extra={"stage": stage, "key": shot.key, "outcome": "failed"})
+        return ShotFailure(
+            shot=shot,
+            stage=stage,
+            code=StageFailed.code,
+            message=f"The stage {stage} could not work on this image ({type(error).__name__}).",
+        )
+    return shot

@@ -1,0 +1,45 @@
+"""The quality filter: measure every finished shot and say publish, review or reject, with reasons."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from models.quality import measure
+from serve.catalog.operations import Studio
+from serve.catalog.quality import QualityRules
+from serve.catalog.recipe import Variant
+from serve.interfaces import Shot, ShotFailure
+from serve.schemas.result import ModelRef
+from serve.stages.generation import rgb
+from serve.stages.isolation import each_apart
+
+
+class QualityFilter:
+    """The stage that judges. It changes no pixel, hence it has no part in the object key."""
+
+    name = "quality_filter"
+
+    def __init__(self, rules: QualityRules) -> None:
+        self._rules = rules
+
+    def models(self, _: Variant) -> tuple[ModelRef, ...]:
+        """None: judging leaves the picture as it is."""
+        return ()
+
+    def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
+        """Give each shot its `quality`; a rejected shot is not a failure."""
+        return each_apart(self.name, batch, self._judge)
+
+    def _judge(self, shot: Shot) -> None:
+        if shot.pixels is None or shot.mask is None:
+            raise ValueError("nothing to judge: the chain must pass generation first")
+        background = background_of(shot.variant)
+        found = measure(shot.pixels, shot.mask, reference=shot.reference, background=background)
+        measured = {name: round(float(value), 4) for name, value in asdict(found).items()}
+        measured["mask_confidence"] = round(shot.confidence, 4)
+        shot.quality = self._rules.judge(shot.variant, measured)
+
+
+def background_of(variant: Variant) -> tuple[int, int, int] | None:
+    """The background that the chain asks for, as sRGB; None where it keeps that of the photo."""
+    wanted = [operation.background for operation in variant.operations if isinstance(operation, Studio)]
+    return rgb(wanted[-1]) if wanted else None

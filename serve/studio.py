@@ -1,0 +1,170 @@
+"""A whole replica without Ray: all parts put together from the settings, and the few things that one asks of it."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+
+from models.cutout import GrabCut
+from serve.budget import Budget
+from serve.catalog.loader import load_catalog
+from serve.darkroom import Darkroom
+from serve.decoding import DecodeLimits
+from serve.errors import RequestError, ServeError
+from serve.fetcher import FetchPolicy, SourceFetcher
+from serve.index import SqlIndex
+from serve.metrics import Metrics
+from serve.pipeline import Pipeline
+from serve.preview import Previewer
+from serve.production import Production
+from serve.report import software_version
+from serve.schemas.exchange import AnswerLine, EnrichItem, ErrorLine, ResultLine
+from serve.schemas.preview import PreviewAnswer
+from serve.settings import MIB, ServeSettings
+from serve.slots import ComputeSlots
+from serve.stages.generation import Generation
+from serve.stages.quality_filter import QualityFilter
+from serve.stages.style_transfer import StyleNet, StyleTransfer
+from serve.storage import S3Store, s3_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """Answers events and previews; every error leaves it as a value or as a `ServeError`."""
+
+    pipeline: Pipeline
+    previewer: Previewer
+    checks: tuple[Callable[[], None], ...]
+    close: Callable[[], None]
+    blocking: ThreadPoolExecutor
+
+    async def answer(self, item: EnrichItem) -> AnswerLine:
+        """One line per event, whatever happens."""
+        try:
+            return ResultLine(ref=item.ref, result=await self.pipeline.answer(item))
+        except ServeError as error:
+            return ErrorLine(ref=item.ref, error=error.info())
+        except Exception:
+            log.exception("defect", extra={"event_id": item.event_id, "outcome": "error"})
+            return ErrorLine(ref=item.ref, error=ServeError("Something went wrong inside Vitrine.").info())
+
+    async def preview(self, body: bytes, recipe: str, variants: Sequence[str]) -> PreviewAnswer:
+        """See `Previewer.preview`."""
+        unknown = set(variants) - {variant.name for variant in self.previewer.catalog.recipe(recipe).variants}
+        if unknown:
+            raise RequestError(f"The recipe {recipe!r} has no variant {', '.join(map(repr, sorted(unknown)))}.")
+        return await self.previewer.preview(body, recipe, variants)
+
+    def check(self) -> None:
+        """Raise a `ServeError` unless store and index can be used. Blocking."""
+        for check in self.checks:
+            check()
+
+
+def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
+    """Connect, load the weights, read the catalog against them. Blocking: seconds. Raise if anything is amiss."""
+    started = time.monotonic()
+    style = StyleTransfer(lambda: _load_style(settings))
+    catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=style.net.styles)
+    client = _s3_client(settings)
+    store = S3Store(client, settings.s3_bucket)
+    index = _open_index(settings)
+    slots = ComputeSlots(prepare_thread=lambda: _fix_threads(settings.threads))
+    pictures = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
+    blocking = ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking")
+    images = Budget(settings.images_in_work)
+    darkroom = Darkroom(
+        stages=(Generation(GrabCut()), style, QualityFilter(catalog.quality)),
+        slots=slots,
+        threads=pictures,
+        limits=DecodeLimits(max_pixels=settings.max_pixels),
+        working_bytes=Budget(settings.working_mib * MIB),
+    )
+    production = Production(
+        catalog=catalog,
+        fetcher=SourceFetcher(fetch_policy(settings), client),
+        darkroom=darkroom,
+        store=store,
+        index=index,
+        images=images,
+        metrics=metrics,
+        blocking=blocking,
+    )
+    pipeline = Pipeline(
+        catalog=catalog,
+        production=production,
+        store=store,
+        index=index,
+        metrics=metrics,
+        blocking=blocking,
+        max_images=settings.max_images,
+    )
+
+    def close() -> None:
+        slots.close()
+        pictures.shutdown(cancel_futures=True)
+        blocking.shutdown(cancel_futures=True)
+        index.close()
+
+    log.info("studio is built", extra={"seconds": round(time.monotonic() - started, 2), "device": settings.device})
+    return Studio(
+        pipeline=pipeline,
+        previewer=Previewer(catalog=catalog, darkroom=darkroom, images=images, metrics=metrics),
+        checks=(store.check, index.check),
+        close=close,
+        blocking=blocking,
+    )
+
+
+def fetch_policy(settings: ServeSettings) -> FetchPolicy:
+    """What the settings allow to be fetched."""
+    return FetchPolicy(
+        buckets=settings.fetch_buckets,
+        origins=settings.fetch_allow,
+        files=settings.fetch_files is not None,
+        file_root=settings.fetch_files,
+        max_bytes=settings.fetch_max_bytes,
+        timeout_s=settings.fetch_timeout_s,
+    )
+
+
+def _s3_client(settings: ServeSettings) -> "S3Client":
+    access, secret = settings.s3_access_key, settings.s3_secret_key
+    return s3_client(
+        settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key=access.get_secret_value() if access else None,
+        secret_key=secret.get_secret_value() if secret else None,
+    )
+
+
+def _open_index(settings: ServeSettings) -> SqlIndex:
+    if settings.index_url is None:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+    index = SqlIndex(settings.index_address, version=software_version())
+    index.create_schema()
+    return index
+
+
+def _load_style(settings: ServeSettings) -> StyleNet:
+    # Only replicas that compute may pay for torch; the ingress imports this module too.
+    from models.style_transfer import StyleTransfer as Net  # noqa: PLC0415
+
+    return Net.load(device=settings.device, weights=settings.style_weights)
+
+
+def _fix_threads(count: int) -> None:
+    """Runs once in the compute thread."""
+    import torch  # noqa: PLC0415 - see `_load_style`
+
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
