@@ -18,6 +18,8 @@ class Endpoints:
     bootstrap: str | None = None
     #: What kafka-python must be told; None lets it ask the broker.
     kafka_api_version: tuple[int, int] | None = None
+    #: Changes when the broker's offsets start anew: what was remembered per offset is void then.
+    kafka_incarnation: str = ""
     s3_endpoint: str | None = None
     access_key: str = ""
     secret_key: str = ""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class EmbeddedKafka:
             leash=leash,
         )
         self.bootstrap = ""
+        self._incarnation = uuid.uuid4().hex
 
     def start(self) -> None:
         """Start it; the address is known when it is ready."""
@@ -54,4 +56,9 @@ class EmbeddedKafka:
 
     def describe(self, endpoints: Endpoints) -> Endpoints:
         """Add the address, and the version that kafka-python must be told."""
-        return replace(endpoints, bootstrap=self.bootstrap, kafka_api_version=API_VERSION)
+        return replace(
+            endpoints,
+            bootstrap=self.bootstrap,
+            kafka_api_version=API_VERSION,
+            kafka_incarnation=self._incarnation,
+        )

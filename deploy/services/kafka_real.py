@@ -176,7 +176,7 @@ class RealKafka:
 
     def describe(self, endpoints: Endpoints) -> Endpoints:
         """Add the addresses."""
-        return replace(endpoints, bootstrap=self.bootstrap)
+        return replace(endpoints, bootstrap=self.bootstrap, kafka_incarnation=self._require_plan().cluster_id)
 
 
 def _new_cluster_id() -> str:

@@ -20,8 +20,9 @@ from deploy.services.atomic import write_atomically
 
 #: What kafka-python must be told: it cannot read the mock's answer to newer version requests.
 API_VERSION = (2, 3)
-#: Real brokers wait 3 s for more members before a new group's first rebalance, and the mock copies that.
-FIRST_JOIN_DELAY_MS = 100
+#: The mock would wait 3 s for more members of a new group. It never answers a member that asks again while it waits,
+#: as kafka-python does when a `poll` ends in between, before that member's session times out: so no wait at all.
+FIRST_JOIN_DELAY_MS = 0
 _PRODUCER = 0
 _QUIET = b"3"
 

@@ -1,0 +1,124 @@
+"""Ray Serve on this machine: `serve run` on deploy/serve.yaml, with our address and environment."""
+
+import shutil
+import signal
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from deploy.errors import ServiceFailed
+from deploy.services.atomic import write_atomically
+from deploy.services.interface import Endpoints
+from deploy.services.ports import free_ports, require_free
+from deploy.services.processes import Child, ProcessRecord
+from deploy.settings import DeploySettings
+
+CONFIG = Path(__file__).parents[1] / "serve.yaml"
+#: Ray puts sockets under its folder as `session_DATE_TIME_PID/sockets/plasma_store`; Linux allows 107 characters.
+_LONGEST_RAY_FOLDER = 40
+_OBJECT_STORE_BYTES = 500_000_000
+_ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Pictures travel over HTTP and S3; a share of the machine's memory would be wasted.
+    "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(_OBJECT_STORE_BYTES),
+    "RAY_DISABLE_DASHBOARD_LOG_INFO": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def local_config(config: Path, port: int) -> str:
+    """The Serve config with the HTTP address of this machine, as YAML."""
+    try:
+        document = yaml.safe_load(config.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ServiceFailed(f"{config} cannot be read: {error}") from error
+    document["http_options"] = {**document.get("http_options", {}), "host": "127.0.0.1", "port": port}
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+class RayServe:
+    """A private Ray with the applications of a Serve config, reachable on loopback.
+
+    It never joins a Ray that already runs here. For a cluster use `serve deploy deploy/serve.yaml` there.
+    """
+
+    name = "serve"
+
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        settings: DeploySettings,
+        *,
+        port: int | None = None,
+        config: Path = CONFIG,
+        leash: bool = True,
+    ) -> None:
+        self._folder = folder.absolute()
+        self._env = env
+        self._settings = settings
+        self._port = port or 0
+        self._config = config
+        self._leash = leash
+        self._child: Child | None = None
+        self._ray_folder: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the ingress answers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start it and wait until `/readyz` says yes."""
+        self._port = self._port or free_ports(1)[0]
+        require_free(self._port, "Ray Serve")
+        config = self._folder / "serve.yaml"
+        write_atomically(config, local_config(self._config, self._port))
+        self._ray_folder = self._make_ray_folder()
+        program = Path(sys.executable).with_name("serve")
+        self._child = Child(
+            self.name,
+            [str(program), "run", "--address", "local", str(config)],
+            env={**_ENV, "RAY_TMPDIR": str(self._ray_folder), **self._env},
+            log=self._folder / "serve.log",
+            leash=self._leash,
+            polite=signal.SIGINT,
+        )
+        self._child.start()
+        self._child.wait_ready(self.healthy, self._settings.serve_timeout_s)
+
+    def _make_ray_folder(self) -> Path:
+        wanted = self._folder / "ray"
+        if len(str(wanted)) <= _LONGEST_RAY_FOLDER:
+            wanted.mkdir(parents=True, exist_ok=True)
+            return wanted
+        return Path(tempfile.mkdtemp(prefix="vitrine-ray-", dir="/tmp"))
+
+    def stop(self) -> None:
+        """Stop it with all its workers."""
+        if self._child is not None:
+            self._child.stop(self._settings.stop_timeout_s)
+        if self._ray_folder is not None:
+            shutil.rmtree(self._ray_folder, ignore_errors=True)
+
+    def healthy(self) -> bool:
+        """Whether the ingress says that it is ready."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:  # noqa: S310 - our own address
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def processes(self) -> Sequence[ProcessRecord]:
+        """The process that owns the whole Ray."""
+        return [self._child.record] if self._child and self._child.record else []
+
+    def describe(self, endpoints: Endpoints) -> Endpoints:
+        """Add the address."""
+        return replace(endpoints, serve_url=self.url)
