@@ -12,6 +12,7 @@ from deploy.services.kafka_real import RealKafka
 from deploy.services.store_embedded import EmbeddedStore
 from deploy.services.store_real import RealStore
 from deploy.settings import DeploySettings
+from tests.support.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures
 from tests.support.servers import KafkaServer, StoreServer, missing
 
 

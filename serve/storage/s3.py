@@ -138,6 +138,7 @@ class S3Store:
                 IfNoneMatch="*",
                 Metadata={"sha256": digest.hex()},
                 # Servers that know the header check the body against it; the others pass over it.
+                ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=base64.b64encode(digest).decode(),
             )
         except ClientError as error:
