@@ -28,6 +28,7 @@ class DeploySettings(BaseSettings):
     )
     region: str = Field(default="us-east-1", description="S3 region.")
     bucket: str = Field(default="vitrine", description="S3 bucket for the finished images; created if missing.")
+    partitions: int = Field(default=6, ge=1, description="Partitions of topics that are created here.")
     start_timeout_s: float = Field(default=90, gt=0, description="Seconds a local service may take to get ready.")
     serve_timeout_s: float = Field(default=240, gt=0, description="Seconds Ray Serve may take to get ready.")
     stop_timeout_s: float = Field(

@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", help="Folder of the state file, logs and data [VITRINE_DEPLOY_STATE_DIR, default .vitrine]."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+BootstrapOption = Annotated[
+    str | None,
+    typer.Option("--bootstrap", metavar="HOST:PORT,...", help="A Kafka that already runs, instead of starting one."),
+]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        help="An S3-compatible store that already runs. Keys and bucket: VITRINE_DEPLOY_ACCESS_KEY, _SECRET_KEY, _BUCKET.",
+    ),
+]
