@@ -1,0 +1,108 @@
+"""What the engine wants done: one frozen value per action. The shell carries them out and reports back by signals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from consumers.events import BadEvent, ListingEvent
+from consumers.records import SourceRecord, TopicPartition
+from consumers.retry import RetryDecision
+from consumers.tracker import Snapshot
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.result import ErrorInfo, ListingResult
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Ask Serve to answer these events."""
+
+    request_id: int
+    items: Sequence[EnrichItem]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelItems:
+    """Nobody waits for these any more; close the request's stream once nobody waits for any of its items."""
+
+    request_id: int
+    refs: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Produce the result of an event; report `Published` only when the broker has acknowledged it."""
+
+    token: int
+    record: SourceRecord
+    event: ListingEvent
+    result: ListingResult
+
+
+@dataclass(frozen=True, slots=True)
+class PublishDead:
+    """Produce the record, as it came, to the dead letters. Times are of the engine's clock."""
+
+    token: int
+    record: SourceRecord
+    event: ListingEvent | BadEvent
+    error: ErrorInfo
+    attempts: int
+    first_failed_at: float
+    last_failed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Store these offsets. `closing`: the partitions are on their way out, wait for the answer (bounded)."""
+
+    commit_id: int
+    offsets: Mapping[TopicPartition, Snapshot]
+    closing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Fetch no more from these partitions."""
+
+    tps: Sequence[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Fetch from these partitions again."""
+
+    tps: Sequence[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """For the log: a try failed, and this was decided. One per request where Serve had no room."""
+
+    event_id: str | None
+    error: ErrorInfo
+    decision: RetryDecision
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """For the log: an event has its answer (`outcome`) or became a dead letter (`code` alone)."""
+
+    record: SourceRecord
+    event_id: str | None
+    outcome: str | None
+    code: str | None
+    attempts: int
+
+    @classmethod
+    def of(cls, event_id: str | None, message: Publish | PublishDead, attempt: int) -> "Finished":
+        """The end that this message is."""
+        if isinstance(message, PublishDead):
+            return cls(message.record, event_id, None, message.error.code, message.attempts)
+        return cls(message.record, event_id, message.result.outcome.value, message.result.code, attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The drain is over; nothing more will come."""
+
+
+Action = Send | CancelItems | Publish | PublishDead | Commit | Pause | Resume | Retried | Finished | Stopped

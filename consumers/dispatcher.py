@@ -1,0 +1,164 @@
+"""Which event goes to Serve when: key lanes, requests, and the tries that are under way.
+
+Every try of an event has a number of its own, the `ref` of the exchange. An answer is accepted only while its ref is
+known, so an answer to a try that was given up, cancelled or belonged to an older assignment finds nothing to change.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from consumers.actions import CancelItems, Send
+from consumers.events import ListingEvent
+from consumers.flow import Credit
+from consumers.lanes import Lanes
+from consumers.limits import Limits
+from consumers.retry import RetryPolicy
+from consumers.task import Task
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.result import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try of a task, with Serve now."""
+
+    ref: int
+    task: Task
+    request_id: int
+    deadline: float
+
+
+class Dispatcher:
+    """A live task is in exactly one place: waiting in its lane, ready, sleeping, with Serve, or given out for good."""
+
+    def __init__(self, limits: Limits, policy: RetryPolicy, credit: Credit) -> None:
+        self._limits = limits
+        self._policy = policy
+        self._credit = credit
+        self._lanes: Lanes[str, Task] = Lanes()
+        self._ready: deque[Task] = deque()
+        self._sleeping: list[tuple[float, int, Task]] = []
+        self._tries: dict[int, Try] = {}
+        self._requests: dict[int, dict[int, Try]] = {}
+        self._bytes = 0
+        self._numbers = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Events with Serve."""
+        return len(self._tries)
+
+    def admit(self, task: Task) -> None:
+        """A new task joins its lane."""
+        if self._lanes.join(task.key, task):
+            self._ready.append(task)
+
+    def finish(self, task: Task) -> None:
+        """The task has left for good; the next of its listing may go."""
+        follower = self._lanes.leave(task.key, task)
+        if follower is not None:
+            self._ready.append(follower)
+
+    def again(self, tasks: Iterable[Task]) -> None:
+        """Back to the front, in this order: nothing was tried."""
+        self._ready.extendleft(reversed(list(tasks)))
+
+    def sleep(self, task: Task, until: float) -> None:
+        """Ready again at this time."""
+        heapq.heappush(self._sleeping, (until, self._number(), task))
+
+    def wake(self, now: float) -> None:
+        """Move the tasks whose time has come to the ready ones."""
+        while self._sleeping and self._sleeping[0][0] <= now:
+            self._ready.append(heapq.heappop(self._sleeping)[2])
+
+    def answered(self, ref: int) -> Task | None:
+        """Serve answered this try; None if nobody waits for it any more."""
+        attempt = self._tries.get(ref)
+        return None if attempt is None else self._release(attempt)
+
+    def close(self, request_id: int) -> list[Task]:
+        """The request is over; the tasks that it left unanswered, in the order in which they were sent."""
+        return [self._release(attempt) for attempt in list(self._requests.get(request_id, {}).values())]
+
+    def overdue(self, now: float) -> list[tuple[Task, CancelItems]]:
+        """Give up the tries that took too long."""
+        late = []
+        # All tries have the same time, so the first one in the (ordered) dict is the first to be overdue.
+        while self._tries and (attempt := next(iter(self._tries.values()))).deadline <= now:
+            late.append((self._release(attempt), CancelItems(attempt.request_id, (attempt.ref,))))
+        return late
+
+    def drop(self, tasks: Iterable[Task]) -> list[CancelItems]:
+        """These tasks are no longer alive: take them out of their lanes and give up their tries."""
+        keys = {task.key: None for task in tasks if isinstance(task.event, ListingEvent)}
+        self._ready.extend(self._lanes.purge(keys, lambda task: not task.live))
+        return self._cancel([attempt for attempt in self._tries.values() if not attempt.task.live])
+
+    def cancel_all(self) -> list[CancelItems]:
+        """Give up every try that is under way."""
+        return self._cancel(list(self._tries.values()))
+
+    def chunks(self, now: float) -> Iterator[Send]:
+        """Form requests from the ready tasks as far as the credit goes."""
+        while self._credit.is_open(now) and (room := self._credit.items(self.in_flight)):
+            chunk = self._take(min(room, self._credit.per_request))
+            if not chunk:
+                return
+            request_id = self._number()
+            self._requests[request_id] = {}
+            yield Send(request_id, [self._start(task, request_id, now) for task in chunk])
+
+    def _take(self, most: int) -> list[Task]:
+        chunk: list[Task] = []
+        size = self._bytes
+        while self._ready and len(chunk) < most:
+            task = self._ready[0]
+            if task.live:
+                if (chunk and task.alone) or not self._credit.fits(size, task.record.size):
+                    break
+                chunk.append(task)
+                size += task.record.size
+            self._ready.popleft()
+            if task.live and task.alone:
+                break
+        return chunk
+
+    def _start(self, task: Task, request_id: int, now: float) -> EnrichItem:
+        event, record, ref = task.listing_event, task.record, self._number()
+        attempt = Try(ref, task, request_id, now + self._limits.item_deadline_s)
+        self._tries[ref] = attempt
+        self._requests[request_id][ref] = attempt
+        self._bytes += record.size
+        return EnrichItem(
+            ref=ref,
+            event_id=event.id,
+            event_source=event.source,
+            type=event.type,
+            position=Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset),
+            attempt=task.tries.attempt,
+            final=self._policy.is_final(task.tries),
+            listing=event.listing,
+        )
+
+    def _release(self, attempt: Try) -> Task:
+        del self._tries[attempt.ref]
+        siblings = self._requests[attempt.request_id]
+        del siblings[attempt.ref]
+        if not siblings:
+            del self._requests[attempt.request_id]
+        self._bytes -= attempt.task.record.size
+        return attempt.task
+
+    def _cancel(self, attempts: list[Try]) -> list[CancelItems]:
+        refs: dict[int, list[int]] = {}
+        for attempt in attempts:
+            self._release(attempt)
+            refs.setdefault(attempt.request_id, []).append(attempt.ref)
+        return [CancelItems(request_id, tuple(found)) for request_id, found in refs.items()]
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers

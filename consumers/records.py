@@ -1,0 +1,35 @@
+"""Kafka records and positions as plain values, so that nothing below the shell needs a Kafka client."""
+
+from typing import NamedTuple
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic. Equal to the client's own tuple of the same name."""
+
+    topic: str
+    partition: int
+
+
+class SourceRecord(NamedTuple):
+    """A record as it was consumed, byte for byte."""
+
+    tp: TopicPartition
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    #: Milliseconds since 1970, as the broker or the producer stamped it.
+    timestamp_ms: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value: what the byte limits count."""
+        return len(self.key or b"") + len(self.value or b"")
+
+
+class Message(NamedTuple):
+    """A record to be produced."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]

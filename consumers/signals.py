@@ -1,0 +1,133 @@
+"""What the engine is told: one frozen value per thing that happened. `handle(now)` without any is the tick."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from consumers.records import SourceRecord, TopicPartition
+from serve.schemas.exchange import ErrorLine, ResultLine
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The group gave us a partition, and this is what was last committed for it."""
+
+    tp: TopicPartition
+    offset: int | None
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The group takes partitions away; their offsets can still be committed."""
+
+    tps: Sequence[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Partitions were taken away before we knew; another member may have them already."""
+
+    tps: Sequence[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Records came, in the order of their offsets within each partition."""
+
+    records: Sequence[SourceRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Serve sent a line of an answer stream."""
+
+    line: ResultLine | ErrorLine
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The answer stream of a request came to its regular end."""
+
+    request_id: int
+
+
+class Break(Enum):
+    """How a request failed as a whole."""
+
+    REFUSED = "refused"  #: not taken: no connection, 503, 429; nothing was tried
+    REJECTED = "rejected"  #: the request as such is wrong: 400, 413, 422
+    BROKEN = "broken"  #: taken, then cut off; what was not answered may have been worked on
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBroken:
+    """A request failed; the lines received before stand."""
+
+    request_id: int
+    kind: Break
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The broker acknowledged a result or dead letter."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishFailed:
+    """A result or dead letter was not acknowledged; `permanent` where the message itself is the reason."""
+
+    token: int
+    message: str
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommitDone:
+    """The broker stored the offsets."""
+
+    commit_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFailed:
+    """The broker did not store the offsets, or it is unknown whether it did."""
+
+    commit_id: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityChanged:
+    """Serve told how much may be in flight."""
+
+    max_in_flight: int
+    max_events_per_request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Stop: take nothing new, wait this long for what is in flight, commit, stop."""
+
+    grace_s: float
+
+
+Signal = (
+    Assigned
+    | Revoked
+    | Lost
+    | Received
+    | Answered
+    | StreamEnded
+    | StreamBroken
+    | Published
+    | PublishFailed
+    | CommitDone
+    | CommitFailed
+    | CapacityChanged
+    | Drain
+)

@@ -1,0 +1,39 @@
+"""The state of the engine in numbers."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from consumers.records import TopicPartition
+from consumers.task import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is in work, and how far each partition has come."""
+
+    in_flight: int
+    buffered: int
+    buffered_bytes: int
+    paused: frozenset[TopicPartition]
+    positions: dict[TopicPartition, int]
+    window_used: dict[TopicPartition, int]
+    #: Timestamp of the oldest record that is not done, ms since 1970.
+    oldest_ms: int | None
+
+    @classmethod
+    def of(
+        cls, assignments: Iterable[Assignment], paused: Collection[TopicPartition], in_flight: int, buffered_bytes: int
+    ) -> "Status":
+        """Read the state of these assignments."""
+        homes = list(assignments)
+        # The first task of a partition is its first incomplete offset: dicts keep the order of insertion.
+        oldest = (next(iter(a.tasks.values())).record.timestamp_ms for a in homes if a.tasks)
+        return cls(
+            in_flight=in_flight,
+            buffered=sum(len(a.tasks) for a in homes),
+            buffered_bytes=buffered_bytes,
+            paused=frozenset(paused),
+            positions={a.tp: a.tracker.position for a in homes if a.tracker.position is not None},
+            window_used={a.tp: a.tracker.tracked for a in homes},
+            oldest_ms=min(oldest, default=None),
+        )

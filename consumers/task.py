@@ -1,0 +1,47 @@
+"""An event under way, and the assignment that it belongs to."""
+
+from dataclasses import dataclass, field
+
+from consumers.events import BadEvent, ListingEvent
+from consumers.records import SourceRecord, TopicPartition
+from consumers.retry import Tries
+from consumers.tracker import Tracker
+
+
+@dataclass(slots=True, eq=False)
+class Assignment:
+    """One stay of a partition with this worker. A partition that comes back gets a new one with a higher epoch."""
+
+    tp: TopicPartition
+    epoch: int
+    tracker: Tracker
+    tasks: dict[int, "Task"] = field(default_factory=dict)
+    #: Version of the tracker that the broker has stored.
+    committed_version: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A received record that is not done. It belongs to its assignment for life and dies with it."""
+
+    home: Assignment
+    record: SourceRecord
+    event: ListingEvent | BadEvent
+    tries: Tries = field(default_factory=Tries)
+    #: Travels in a request of its own, because it may be what breaks them.
+    alone: bool = False
+    #: False once it is done or its assignment is over: whatever still points to it must pass it by.
+    live: bool = True
+    first_failed_at: float | None = None
+
+    @property
+    def listing_event(self) -> ListingEvent:
+        """The event of a task that goes to Serve; a bad event never does."""
+        if isinstance(self.event, BadEvent):
+            raise TypeError("a bad event has no listing")
+        return self.event
+
+    @property
+    def key(self) -> str:
+        """The lane: tenant and listing."""
+        return self.listing_event.listing.key

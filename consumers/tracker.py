@@ -1,0 +1,94 @@
+"""What of one partition is received and done, and the one offset that may be committed.
+
+Only offsets that were received are tracked. An offset that Kafka skipped (compaction, transaction markers) never
+arrives; the next received offset proves that there is nothing to do for it.
+"""
+
+from collections import deque
+from itertools import chain
+from typing import NamedTuple
+
+from consumers import bitmap
+
+
+class Snapshot(NamedTuple):
+    """Offset and metadata of one instant: they belong together."""
+
+    offset: int
+    metadata: str
+
+
+class Tracker:
+    """The offsets of one partition under one assignment.
+
+    Invariants: `position` never falls; every received offset below it is complete; an offset is complete once.
+    """
+
+    def __init__(self, committed: int | None = None, metadata: str = "") -> None:
+        """Go on from a commit: its offset and the bitmap of those done beyond it. None: never committed."""
+        self._base = committed
+        self._received: deque[int] = deque()
+        self._open: set[int] = set()
+        self._next = committed if committed is not None else -1
+        self._resumed = set(bitmap.decode(committed, metadata)) if committed is not None else set[int]()
+        self._version = 0
+
+    @property
+    def tracked(self) -> int:
+        """Offsets received and not yet below `position`: the window in use."""
+        return len(self._received)
+
+    @property
+    def position(self) -> int | None:
+        """First offset that is not known to be done; None before anything is known."""
+        return self._base
+
+    @property
+    def version(self) -> int:
+        """Rises whenever a snapshot would change."""
+        return self._version
+
+    def deliver(self, offset: int) -> bool:
+        """Take note of a received offset; whether there is work to do for it.
+
+        False for an offset that was done before the last crash and for one that was received before.
+        """
+        if offset < self._next:
+            return False
+        if self._base is None:
+            self._base = offset
+        self._next = offset + 1
+        self._received.append(offset)
+        fresh = offset not in self._resumed
+        if fresh:
+            self._open.add(offset)
+        else:
+            self._resumed.remove(offset)
+        self._advance()
+        return fresh
+
+    def complete(self, offset: int) -> None:
+        """Mark a received offset as done. Raise ValueError where it is not in work."""
+        if offset not in self._open:
+            raise ValueError(f"offset {offset} is not in work")
+        self._open.remove(offset)
+        self._version += 1
+        self._advance()
+
+    def snapshot(self) -> Snapshot | None:
+        """What to commit now; None before anything is known."""
+        if self._base is None:
+            return None
+        done = (offset for offset in self._received if offset not in self._open)
+        return Snapshot(self._base, bitmap.encode(self._base, chain(done, self._resumed)))
+
+    def _advance(self) -> None:
+        received = self._received
+        while received and received[0] not in self._open:
+            received.popleft()
+        base = received[0] if received else self._next
+        if base != self._base:
+            self._base = base
+            self._version += 1
+            if self._resumed:
+                self._resumed = {offset for offset in self._resumed if offset >= base}

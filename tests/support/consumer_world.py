@@ -1,0 +1,298 @@
+"""A world around the engine for property tests: logs, a group, Serve and a broker, all in memory and fully controlled.
+
+It keeps the truth (`answered`: which records have an acknowledged result or dead letter) apart from what the engine
+believes, and checks every action against it the moment that it comes.
+"""
+
+from collections import defaultdict
+from random import Random
+
+from consumers import actions, bitmap, signals
+from consumers.engine import Engine
+from consumers.events import ListingEvent, parse
+from consumers.limits import Limits
+from consumers.records import SourceRecord, TopicPartition
+from consumers.results import result_id
+from consumers.retry import RetryPolicy
+from consumers.tracker import Snapshot
+from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
+from serve.schemas.outcome import RetryClass
+from serve.schemas.result import ErrorInfo, Position
+from tests.support.listing_events import result_for, source_record, structured_bytes
+
+TPS = (TopicPartition("listings.new", 0), TopicPartition("listings.new.high", 0))
+LIMITS = Limits(
+    max_in_flight=6,
+    max_in_flight_bytes=1000,
+    initial_in_flight=3,
+    max_events_per_request=3,
+    window=16,
+    poll_batch=4,
+    buffered_high=20,
+    buffered_low=10,
+    commit_every=3,
+)
+POLICY = RetryPolicy()
+Message = actions.Publish | actions.PublishDead
+
+
+class World:
+    def __init__(self, seed: int = 0, engine_class: type[Engine] = Engine) -> None:
+        self.engine_class = engine_class
+        self.seed = seed
+        self.logs: dict[TopicPartition, list[SourceRecord]] = {tp: [] for tp in TPS}
+        self.next_offset = dict.fromkeys(TPS, 0)
+        self.committed: dict[TopicPartition, Snapshot] = {}
+        self.answered: set[tuple[TopicPartition, int]] = set()
+        #: Ids of everything acknowledged, per record: what the reader drops repeats by.
+        self.visible: dict[tuple[TopicPartition, int], set[str]] = defaultdict(set)
+        self.now = 0.0
+        self.capacity = LIMITS.initial_in_flight
+        self.stale: list[signals.Signal] = []
+        self.start()
+
+    # -- life --
+
+    def start(self) -> None:
+        self.engine = self.engine_class(LIMITS, POLICY, Random(self.seed))
+        self.capacity = LIMITS.initial_in_flight
+        self.fetch: dict[TopicPartition, int] = {}
+        self.marked: dict[TopicPartition, frozenset[int]] = {}
+        self.paused: set[TopicPartition] = set()
+        self.requests: dict[int, dict[int, EnrichItem]] = {}
+        self.cancelled: dict[int, EnrichItem] = {}
+        self.outbox: dict[int, Message] = {}
+        self.commits: dict[int, actions.Commit] = {}
+        self.epoch_commit: dict[TopicPartition, int] = {}
+        self.stale = []
+        self.stopped = False
+
+    def crash(self, landed: bool) -> None:
+        for message in self.outbox.values():
+            if landed:
+                self.land(message)
+        for commit in self.commits.values():
+            if landed:
+                self.store(commit)
+        self.start()
+
+    def tell(self, *happened: signals.Signal) -> list[actions.Action]:
+        done = self.engine.handle(self.now, happened)
+        for action in done:
+            getattr(self, f"do_{type(action).__name__.lower()}")(action)
+        self.check()
+        return done
+
+    # -- the group --
+
+    def assign(self, tp: TopicPartition) -> None:
+        snapshot = self.committed.get(tp)
+        self.fetch[tp] = snapshot.offset if snapshot else 0
+        self.paused.add(tp)
+        self.epoch_commit.pop(tp, None)
+        self.marked[tp] = bitmap.decode(snapshot.offset, snapshot.metadata) if snapshot else frozenset()
+        offset, metadata = (snapshot.offset, snapshot.metadata) if snapshot else (None, "")
+        self.tell(signals.Assigned(tp, offset, metadata))
+
+    def leave(self, tp: TopicPartition, *, lost: bool) -> None:
+        in_flight = [(ref, item) for items in self.requests.values() for ref, item in items.items()]
+        tokens = list(self.outbox.items())
+        self.fetch.pop(tp, None)
+        self.paused.discard(tp)
+        actions_ = self.tell(signals.Lost([tp]) if lost else signals.Revoked([tp]))
+        for commit in (action for action in actions_ if isinstance(action, actions.Commit) and action.closing):
+            assert not lost, "a lost partition was committed"
+            assert set(commit.offsets) == {tp}
+        for ref, item in in_flight:
+            if (item.position.topic, item.position.partition) == tp:
+                assert ref in self.cancelled, "a try of a revoked partition was not cancelled"
+                self.stale.append(signals.Answered(ResultLine(ref=ref, result=result_for(item))))
+        for token, message in tokens:
+            if message.record.tp == tp:
+                # The producer cannot be called back: the message lands, and its acknowledgement comes too late.
+                self.land(message)
+                del self.outbox[token]
+                self.stale.append(signals.Published(token))
+
+    def produce(self, tp: TopicPartition, listing: str, gap: int) -> None:
+        offset = self.next_offset[tp] + gap
+        value = structured_bytes(f"{tp.topic}-{offset}", listing, offset) if listing else b"\xff"
+        self.logs[tp].append(source_record(tp, offset, value))
+        self.next_offset[tp] = offset + 1
+
+    def poll(self, tp: TopicPartition) -> None:
+        if tp not in self.fetch or tp in self.paused:
+            return
+        records = [record for record in self.logs[tp] if record.offset >= self.fetch[tp]][: LIMITS.poll_batch]
+        if records:
+            self.fetch[tp] = records[-1].offset + 1
+            self.tell(signals.Received(records))
+
+    # -- serve --
+
+    def tries(self) -> list[tuple[int, int, EnrichItem]]:
+        return [(r, ref, item) for r, items in self.requests.items() for ref, item in items.items()]
+
+    def answer(self, request_id: int, ref: int, retry: RetryClass | None) -> None:
+        item = self.requests[request_id].pop(ref)
+        if retry is None:
+            line: ResultLine | ErrorLine = ResultLine(ref=ref, result=result_for(item))
+        else:
+            line = ErrorLine(ref=ref, error=ErrorInfo(code="x", retry=retry, message="m"))
+        self.tell(signals.Answered(line))
+
+    def end(self, request_id: int, kind: signals.Break | None) -> None:
+        if kind is None:
+            self.tell_end(request_id, signals.StreamEnded(request_id))
+        else:
+            self.tell_end(request_id, signals.StreamBroken(request_id, kind, "broken"))
+
+    def tell_end(self, request_id: int, signal: signals.Signal) -> None:
+        for ref, item in self.requests.pop(request_id).items():
+            self.stale.append(signals.Answered(ResultLine(ref=ref, result=result_for(item))))
+        self.tell(signal)
+
+    # -- the broker --
+
+    def acknowledge(self, token: int) -> None:
+        self.land(self.outbox.pop(token))
+        self.tell(signals.Published(token))
+
+    def refuse(self, token: int, *, permanent: bool, landed: bool) -> None:
+        message = self.outbox.pop(token)
+        if landed and not permanent:
+            self.land(message)
+        self.tell(signals.PublishFailed(token, "no", permanent))
+
+    def land(self, message: Message) -> None:
+        record, event = message.record, message.event
+        place = (record.tp, record.offset)
+        self.answered.add(place)
+        position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
+        self.visible[place].add(result_id(event.source or "", event.id or "", position))
+
+    def finish_commit(self, commit_id: int, *, stored: bool, known: bool) -> None:
+        commit = self.commits.pop(commit_id)
+        if stored:
+            self.store(commit)
+        done = signals.CommitDone(commit_id) if stored and known else signals.CommitFailed(commit_id, "unknown")
+        self.tell(done)
+
+    def store(self, commit: actions.Commit) -> None:
+        self.committed.update(commit.offsets)
+
+    # -- actions, each checked against the truth --
+
+    def do_send(self, action: actions.Send) -> None:
+        assert 0 < len(action.items) <= LIMITS.max_events_per_request
+        self.requests[action.request_id] = {item.ref: item for item in action.items}
+        for item in action.items:
+            tp = TopicPartition(item.position.topic, item.position.partition)
+            assert item.position.offset not in self.marked[tp], "what the bitmap marks was worked on again"
+            self.check_order(tp, item.position.offset, item.listing.key)
+        assert item.final == (item.attempt >= POLICY.max_attempts) or item.attempt > 1
+
+    def check_order(self, tp: TopicPartition, offset: int, key: str) -> None:
+        for record in self.logs[tp]:
+            if record.offset >= offset:
+                break
+            event = parse(record)
+            if isinstance(event, ListingEvent) and event.listing.key == key:
+                assert (tp, record.offset) in self.answered, "a later event of a listing overtook an earlier one"
+
+    def do_cancelitems(self, action: actions.CancelItems) -> None:
+        for ref in action.refs:
+            item = self.requests[action.request_id].pop(ref)
+            self.cancelled[ref] = item
+            self.stale.append(signals.Answered(ResultLine(ref=ref, result=result_for(item))))
+
+    def do_publish(self, action: actions.Publish) -> None:
+        assert action.token not in self.outbox
+        self.outbox[action.token] = action
+        self.check_order(action.record.tp, action.record.offset, action.event.listing.key)
+
+    def do_publishdead(self, action: actions.PublishDead) -> None:
+        assert action.token not in self.outbox
+        self.outbox[action.token] = action
+
+    def do_commit(self, action: actions.Commit) -> None:
+        for tp, snapshot in action.offsets.items():
+            for record in self.logs[tp]:
+                if record.offset < snapshot.offset:
+                    assert (tp, record.offset) in self.answered, "a commit passed an unanswered event"
+            for offset in bitmap.decode(snapshot.offset, snapshot.metadata):
+                assert (tp, offset) in self.answered, "a bitmap marks an unanswered event"
+            assert snapshot.offset >= self.epoch_commit.get(tp, 0), "a commit went back"
+            assert len(snapshot.metadata) <= bitmap.MAX_METADATA_CHARS
+            self.epoch_commit[tp] = snapshot.offset
+        if action.closing:
+            self.store(action)
+        else:
+            self.commits[action.commit_id] = action
+
+    def do_pause(self, action: actions.Pause) -> None:
+        assert self.paused.isdisjoint(action.tps)
+        self.paused.update(action.tps)
+
+    def do_resume(self, action: actions.Resume) -> None:
+        assert self.paused.issuperset(action.tps)
+        self.paused.difference_update(action.tps)
+
+    def do_retried(self, action: actions.Retried) -> None:
+        assert action.error.retry is not RetryClass.PERMANENT
+
+    def do_finished(self, action: actions.Finished) -> None:
+        assert (action.record.tp, action.record.offset) in self.answered
+
+    def do_stopped(self, action: actions.Stopped) -> None:
+        self.stopped = True
+
+    # -- what must hold at any time --
+
+    def check(self) -> None:
+        status = self.engine.status()
+        items = [item for _, _, item in self.tries()]
+        assert status.in_flight == len(items) <= max(self.capacity, LIMITS.initial_in_flight, LIMITS.max_in_flight)
+        keys = [item.listing.key for item in items]
+        assert len(keys) == len(set(keys)), "two events of one listing are in flight"
+        assert status.paused == self.paused
+        assert all(used <= LIMITS.window for used in status.window_used.values())
+        assert status.buffered <= LIMITS.buffered_high + LIMITS.poll_batch
+        assert set(status.window_used) == set(self.fetch)
+        for tp, position in status.positions.items():
+            undone = [r.offset for r in self.logs[tp] if (tp, r.offset) not in self.answered]
+            assert position <= min(undone, default=self.next_offset[tp])
+
+    # -- a calm end --
+
+    def settle(self) -> None:
+        """Give every partition and let everything succeed; the engine must come to an end by itself."""
+        for tp in TPS:
+            if tp not in self.fetch:
+                self.assign(tp)
+        for _ in range(400):
+            self.now += 100.0
+            self.tell()
+            for tp in TPS:
+                self.poll(tp)
+            for request_id, ref, _ in self.tries():
+                if request_id in self.requests and ref in self.requests[request_id]:
+                    self.answer(request_id, ref, None)
+            for token in list(self.outbox):
+                self.acknowledge(token)
+            for commit_id in list(self.commits):
+                self.finish_commit(commit_id, stored=True, known=True)
+            if all(self.is_finished(tp) for tp in TPS):
+                return
+        raise AssertionError("no progress")
+
+    def is_finished(self, tp: TopicPartition) -> bool:
+        if not self.logs[tp]:
+            return True
+        end = self.logs[tp][-1].offset + 1
+        return (snapshot := self.committed.get(tp)) is not None and snapshot == (end, "")
+
+    def check_end(self) -> None:
+        for tp, log in self.logs.items():
+            for record in log:
+                assert len(self.visible[tp, record.offset]) == 1, "not exactly one visible answer"

@@ -1,0 +1,110 @@
+"""The engine against a hostile world: whatever comes in whatever order, the promises hold."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from consumers.signals import Break, CapacityChanged
+from serve.schemas.outcome import RetryClass
+from tests.support.consumer_world import TPS, World
+
+pick = st.integers(0, 10**6)
+
+
+class EngineMachine(RuleBasedStateMachine):
+    world: World
+
+    @initialize(seed=st.integers(0, 1000))
+    def begin(self, seed: int) -> None:
+        self.world = World(seed)
+        for tp in TPS:
+            self.world.assign(tp)
+
+    @rule(
+        tp=st.sampled_from(TPS),
+        listings=st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f", ""]), min_size=1, max_size=8),
+        gap=st.sampled_from([0, 0, 0, 2, 5000]),
+    )
+    def produce(self, tp, listings, gap):
+        for listing in listings:
+            self.world.produce(tp, listing, gap)
+        self.world.poll(tp)
+
+    @rule(tp=st.sampled_from(TPS))
+    def poll(self, tp):
+        self.world.poll(tp)
+
+    @precondition(lambda self: self.world.tries())
+    @rule(which=pick, retry=st.sampled_from([None, None, None, *RetryClass]))
+    def answer(self, which, retry):
+        tries = self.world.tries()
+        request_id, ref, _ = tries[which % len(tries)]
+        self.world.answer(request_id, ref, retry)
+
+    @precondition(lambda self: self.world.requests)
+    @rule(which=pick, kind=st.sampled_from([None, *Break]))
+    def end_stream(self, which, kind):
+        requests = list(self.world.requests)
+        self.world.end(requests[which % len(requests)], kind)
+
+    @precondition(lambda self: self.world.outbox)
+    @rule(which=pick, count=st.integers(1, 3))
+    def acknowledge(self, which, count):
+        for _ in range(min(count, len(self.world.outbox))):
+            tokens = list(self.world.outbox)
+            self.world.acknowledge(tokens[which % len(tokens)])
+
+    @precondition(lambda self: self.world.outbox)
+    @rule(which=pick, permanent=st.booleans(), landed=st.booleans())
+    def refuse(self, which, permanent, landed):
+        tokens = list(self.world.outbox)
+        self.world.refuse(tokens[which % len(tokens)], permanent=permanent, landed=landed)
+
+    @precondition(lambda self: self.world.commits)
+    @rule(which=pick, stored=st.booleans(), known=st.booleans())
+    def finish_commit(self, which, stored, known):
+        commits = list(self.world.commits)
+        self.world.finish_commit(commits[which % len(commits)], stored=stored, known=known)
+
+    @rule(seconds=st.sampled_from([0.05, 1.0, 6.0, 40.0, 400.0]))
+    def time(self, seconds):
+        self.world.now += seconds
+        self.world.tell()
+
+    @rule(tp=st.sampled_from(TPS), lost=st.booleans())
+    def leave(self, tp, lost):
+        if tp in self.world.fetch:
+            self.world.leave(tp, lost=lost)
+
+    @rule(tp=st.sampled_from(TPS))
+    def assign(self, tp):
+        if tp not in self.world.fetch:
+            self.world.assign(tp)
+
+    @rule(landed=st.booleans())
+    def crash(self, landed):
+        self.world.crash(landed)
+        for tp in TPS:
+            self.world.assign(tp)
+
+    @rule(most=st.integers(0, 6))
+    def capacity(self, most):
+        self.world.tell(CapacityChanged(most, 3))
+
+    @precondition(lambda self: self.world.stale)
+    @rule(which=pick)
+    def stale(self, which):
+        self.world.tell()
+        before = self.world.engine.status()
+        signal = self.world.stale[which % len(self.world.stale)]
+        assert self.world.tell(signal) == []
+        assert self.world.engine.status() == before
+
+    def teardown(self):
+        if hasattr(self, "world"):
+            self.world.settle()
+            self.world.check_end()
+
+
+TestEngineMachine = EngineMachine.TestCase
+TestEngineMachine.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
