@@ -66,7 +66,7 @@ def note_revision(connection: Connection, item: EnrichItem, outcome: Outcome | N
     )
 
 
-def claim_object(connection: Connection, listing: ListingState, key: str) -> str | None:
+def claim_object(connection: Connection, listing: ListingState, revision: int, key: str) -> str | None:
     """Refer to the object and give its record as JSON; raise `ObjectBusy` while it is being removed."""
     insert_missing(connection, objects, key=key)
     row = connection.execute(
@@ -75,14 +75,20 @@ def claim_object(connection: Connection, listing: ListingState, key: str) -> str
     # No row: the end of a deletion took it away between the two statements.
     if row is None or row.condemned_by is not None:
         raise ObjectBusy
-    insert_missing(connection, object_refs, key=key, listing_ref=listing.ref)
+    insert_missing(connection, object_refs, key=key, listing_ref=listing.ref, revision=revision)
+    connection.execute(
+        update(object_refs)
+        .where(object_refs.c.key == key, object_refs.c.listing_ref == listing.ref, object_refs.c.revision < revision)
+        .values(revision=revision)
+    )
     record: str | None = row.record
     return record
 
 
-def condemn_objects(connection: Connection, listing: ListingState) -> None:
-    """Drop the listing's references and condemn what nothing else refers to."""
-    held = select(object_refs.c.key).where(object_refs.c.listing_ref == listing.ref)
+def condemn_objects(connection: Connection, listing: ListingState, revision: int) -> None:
+    """Drop the listing's references up to the revision and condemn what nothing else refers to."""
+    of_listing = (object_refs.c.listing_ref == listing.ref) & (object_refs.c.revision <= revision)
+    held = select(object_refs.c.key).where(of_listing)
     keys = (
         connection.execute(
             select(objects.c.key).where(objects.c.key.in_(held)).order_by(objects.c.key).with_for_update()
@@ -90,7 +96,7 @@ def condemn_objects(connection: Connection, listing: ListingState) -> None:
         .scalars()
         .all()
     )
-    connection.execute(delete(object_refs).where(object_refs.c.listing_ref == listing.ref))
+    connection.execute(delete(object_refs).where(of_listing))
     referred = exists().where(object_refs.c.key == objects.c.key)
     for start in range(0, len(keys), 500):
         connection.execute(

@@ -51,12 +51,14 @@ class SqlIndex:
     def begin(self, item: EnrichItem) -> Answered | Accepted | Removal:
         """Decide what an event needs; see `ResultIndex.begin`.
 
-        A deletion that was overtaken after its first step is still carried through, and `finish` calls it stale.
+        A deletion that was overtaken after its first step is still carried through, and `finish` calls it stale. No
+        store can fence off a worker that deletes late, so two deletions of one listing must not run at once; the
+        consumers' key lanes see to that.
         """
         with self._database.transaction() as connection:
+            listing = lock_listing(connection, item)
             if (known := answer_at(connection, item)) is not None:
                 return Answered(result=known)
-            listing = lock_listing(connection, item)
             if first := answered_elsewhere(connection, item):
                 return Answered(result=self._keep(connection, item, self._clerk.duplicate(item, first)))
             deletion = item.type is EventType.DELETED
@@ -67,7 +69,7 @@ class SqlIndex:
                 return Answered(result=self._keep(connection, item, self._clerk.stale(item, listing.revision)))
             if not deletion:
                 return Accepted()
-            condemn_objects(connection, listing)
+            condemn_objects(connection, listing, item.listing.revision)
             note_revision(connection, item, None)
             return Removal(keys=condemned_keys(connection, listing))
 
@@ -81,7 +83,7 @@ class SqlIndex:
             listing = lock_listing(connection, item)
             if listing.deleted and listing.overtakes(item):
                 raise ObjectBusy("the listing was deleted meanwhile")
-            record = claim_object(connection, listing, key)
+            record = claim_object(connection, listing, item.listing.revision, key)
         return None if record is None else Output.model_validate_json(record)
 
     def record(self, output: Output) -> None:

@@ -69,6 +69,8 @@ object_refs = Table(
     metadata,
     Column("key", String(512), primary_key=True),
     Column("listing_ref", String(64), primary_key=True),
+    #: The newest revision that claimed it: a late deletion must not take what a newer revision uses.
+    Column("revision", BigInteger, nullable=False),
 )
 Index("vitrine_object_refs_by_listing", object_refs.c.listing_ref)
 

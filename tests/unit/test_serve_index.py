@@ -1,0 +1,117 @@
+"""The index contract and random histories on SQLite; errors of the database."""
+
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import create_engine, text
+
+from serve.errors import IndexUnavailable
+from serve.index import SqlIndex
+from serve.interfaces import Removal
+from serve.schemas.outcome import Outcome
+from tests.support.index_contract import DELETED, IndexContract, answer, event, work
+from tests.support.index_model import IndexHistory
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/index.db"
+
+
+@pytest.fixture
+def index(url: str) -> Iterator[SqlIndex]:
+    index = SqlIndex(url)
+    index.create_schema()
+    yield index
+    index.close()
+
+
+class TestSqlite(IndexContract):
+    pass
+
+
+class SqliteHistory(IndexHistory):
+    def make_index(self) -> SqlIndex:
+        self.folder = TemporaryDirectory(prefix="vitrine-index-")
+        index = SqlIndex(f"sqlite:///{self.folder.name}/index.db")
+        index.create_schema()
+        return index
+
+    def teardown(self) -> None:
+        self.index.close()
+        self.folder.cleanup()
+
+
+TestHistories = SqliteHistory.TestCase
+TestHistories.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=True)
+
+
+def test_answers_outlive_the_process(url: str, index: SqlIndex) -> None:
+    item = event(offset=1)
+    work(index, item, "k1")
+    index.close()
+    again = SqlIndex(url)
+    assert again.begin(event(revision=2, offset=2, kind=DELETED)) == Removal(keys=("k1",))
+    again.close()
+
+
+def test_stale_answers_carry_version_and_time(url: str, index: SqlIndex) -> None:
+    work(index, event(revision=2, offset=1))
+    result = work(SqlIndex(url, version="1.2.3"), event(revision=1, offset=2))
+    assert result.vitrine_version == "1.2.3"
+    assert result.finished_at.tzinfo is not None
+
+
+def test_a_missing_schema_is_unavailable(url: str) -> None:
+    index = SqlIndex(url)
+    item = event(offset=1)
+    for call in (
+        index.check,
+        lambda: index.begin(item),
+        lambda: index.claim(item, "k1"),
+        lambda: index.finish(item, answer(item)),
+    ):
+        with pytest.raises(IndexUnavailable):
+            call()
+
+
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/index.db", "postgresql://nobody@127.0.0.1:1/none"])
+def test_a_database_that_is_not_there_is_unavailable(url: str) -> None:
+    with pytest.raises(IndexUnavailable):
+        SqlIndex(url).check()
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "index.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(IndexUnavailable):
+        SqlIndex(f"sqlite:///{tmp_path}/index.db").create_schema()
+
+
+def test_a_locked_database_is_unavailable(url: str, index: SqlIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve.index.database._SQLITE_BUSY_MS", 50)
+    with create_engine(url).connect() as blocker:
+        blocker.execute(text("BEGIN IMMEDIATE"))
+        with pytest.raises(IndexUnavailable):
+            SqlIndex(url).begin(event(offset=1))
+
+
+def _work_in_process(url: str, first: int) -> None:
+    index = SqlIndex(url)
+    for offset in range(first, first + 8):
+        work(index, event(f"listing-{offset % 3}", offset, offset=offset), f"k{offset % 4}")
+
+
+def test_several_processes_share_one_file(url: str, index: SqlIndex) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_work_in_process, args=(url, first)) for first in (0, 0)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    outcomes = {work(index, event(f"listing-{offset % 3}", offset, offset=offset)).outcome for offset in range(8)}
+    assert outcomes <= {Outcome.ENRICHED, Outcome.STALE}
