@@ -1,0 +1,58 @@
+"""Cleaning a binary mask: which regions are the product, which holes are its own."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.pictures import Mask
+
+Region = NDArray[np.bool_]
+
+
+def clean(mask: Region, probability: Mask) -> Region:
+    """The product's regions out of a cut `[h, w]`: slips and specks go, small or probable holes are filled.
+
+    `probability [h, w]` says where the product was expected; it decides about the parts that stand apart.
+    """
+    if not mask.any():
+        return mask
+    return _without_holes(_kept(mask, probability), probability)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), dtype=np.uint8)
+
+
+def _kept(mask: Region, probability: Mask) -> Region:
+    """Open the mask, choose among the parts, then grow back to the original outline of those parts."""
+    radius = max(1, round(0.008 * max(mask.shape)))
+    solid = mask.astype(np.uint8)
+    opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, _disc(radius))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(np.asarray(opened, dtype=np.uint8), connectivity=8)
+    if count < 2:
+        return mask
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    areas[0] = 0
+    belief = np.bincount(labels.ravel(), weights=probability.ravel(), minlength=count) / np.maximum(areas, 1)
+    weight = areas * belief
+    main = int(np.argmax(weight))
+    # A second shoe is as large and as probable as the first; a door handle or a cushion's corner is not.
+    keep = (weight > 0.25 * weight[main]) | ((weight > 0.02 * weight[main]) & (belief > 0.8))
+    keep[0], keep[main] = False, True
+    grown = cv2.dilate(keep[labels].astype(np.uint8), _disc(radius + 2))
+    return mask & (np.asarray(grown) > 0)
+
+
+def _without_holes(mask: Region, probability: Mask) -> Region:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    rows, columns = mask.shape
+    filled = mask.copy()
+    for label in range(1, count):
+        left, top, width, height, area = (int(value) for value in stats[label])
+        if left == 0 or top == 0 or left + width == columns or top + height == rows:
+            continue
+        hole = labels[top : top + height, left : left + width] == label
+        belief = float(probability[top : top + height, left : left + width][hole].mean())
+        if area < 0.0015 * mask.size or belief > 0.35:
+            filled[top : top + height, left : left + width] |= hole
+    return filled
