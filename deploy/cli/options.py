@@ -21,6 +21,6 @@ EndpointOption = Annotated[
     typer.Option(
         "--endpoint",
         metavar="URL",
-        help="An S3-compatible store that already runs. Keys and bucket: VITRINE_DEPLOY_ACCESS_KEY, _SECRET_KEY, _BUCKET.",
+        help="An S3-compatible store that already runs. Its keys: VITRINE_DEPLOY_ACCESS_KEY and _SECRET_KEY.",
     ),
 ]

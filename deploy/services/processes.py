@@ -100,15 +100,15 @@ def _wait_gone(records: Sequence[ProcessRecord], timeout_s: float) -> bool:
     return True
 
 
-def stop_process(record: ProcessRecord, timeout_s: float, polite: signal.Signals = signal.SIGTERM) -> None:
-    """Ask the process to stop, kill it after `timeout_s`, then kill what is left of its session.
+def stop_process(record: ProcessRecord, timeout_s: float) -> None:
+    """Ask the process to stop with SIGTERM, kill it after `timeout_s`, then kill what is left of its session.
 
     Does nothing where the process has gone: its number may belong to a stranger by now.
     """
     if not _holds_its_number(record):
         return
     family = _session(record.pid)
-    send_signal(record, polite)
+    send_signal(record, signal.SIGTERM)
     deadline = time.monotonic() + timeout_s
     while alive(record) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
@@ -144,14 +144,12 @@ class Child:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         leash: bool = True,
-        polite: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
         self.log = log
         self._command = [sys.executable, "-I", str(LEASH), str(os.getpid()), *command] if leash else list(command)
         self._env = dict(env or {})
         self._cwd = cwd
-        self._polite = polite
         self._process: subprocess.Popen[bytes] | None = None
         self.record: ProcessRecord | None = None
 
@@ -206,7 +204,7 @@ class Child:
         """Stop it with all it started, politely first."""
         if self._process is None or self.record is None:
             return
-        stop_process(self.record, timeout_s, self._polite)
+        stop_process(self.record, timeout_s)
         self._process.wait()
 
     def kill(self) -> None:

@@ -1,9 +1,9 @@
-"""Ray Serve on this machine: `serve run` on deploy/serve.yaml, with our address and environment."""
+"""Ray Serve on this machine: `serve run` of deploy/serve.yaml, with our address and environment."""
 
+import hashlib
+import os
 import shutil
-import signal
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,10 @@ from deploy.services.processes import Child, ProcessRecord
 from deploy.settings import DeploySettings
 
 CONFIG = Path(__file__).parents[1] / "serve.yaml"
-#: Ray puts sockets under its folder as `session_DATE_TIME_PID/sockets/plasma_store`; Linux allows 107 characters.
-_LONGEST_RAY_FOLDER = 40
-_OBJECT_STORE_BYTES = 500_000_000
 _ENV = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Pictures travel over HTTP and S3; a share of the machine's memory would be wasted.
-    "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(_OBJECT_STORE_BYTES),
-    "RAY_DISABLE_DASHBOARD_LOG_INFO": "1",
+    # A relic in the environment must not lead us to somebody's cluster.
+    "RAY_ADDRESS": "",
     "PYTHONUNBUFFERED": "1",
 }
 
@@ -40,6 +36,18 @@ def local_config(config: Path, port: int) -> str:
         raise ServiceFailed(f"{config} cannot be read: {error}") from error
     document["http_options"] = {**document.get("http_options", {}), "host": "127.0.0.1", "port": port}
     return yaml.safe_dump(document, sort_keys=False)
+
+
+def _ray_folder(folder: Path) -> Path:
+    """An empty folder for Ray, the same for the same `folder`.
+
+    Ray puts sockets into it as `session_DATE_TIME_PID/sockets/plasma_store`, and Linux allows 107 characters.
+    """
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:10]
+    chosen = Path(f"/tmp/vitrine-ray-{os.getuid()}-{name}")  # noqa: S108 - made anew, for this user alone
+    shutil.rmtree(chosen, ignore_errors=True)
+    chosen.mkdir(mode=0o700)
+    return chosen
 
 
 class RayServe:
@@ -67,7 +75,6 @@ class RayServe:
         self._config = config
         self._leash = leash
         self._child: Child | None = None
-        self._ray_folder: Path | None = None
 
     @property
     def url(self) -> str:
@@ -80,32 +87,20 @@ class RayServe:
         require_free(self._port, "Ray Serve")
         config = self._folder / "serve.yaml"
         write_atomically(config, local_config(self._config, self._port))
-        self._ray_folder = self._make_ray_folder()
-        program = Path(sys.executable).with_name("serve")
         self._child = Child(
             self.name,
-            [str(program), "run", "--address", "local", str(config)],
-            env={**_ENV, "RAY_TMPDIR": str(self._ray_folder), **self._env},
+            [sys.executable, "-m", "deploy.services.serve_host", str(config), str(_ray_folder(self._folder))],
+            env={**_ENV, **self._env},
             log=self._folder / "serve.log",
             leash=self._leash,
-            polite=signal.SIGINT,
         )
         self._child.start()
         self._child.wait_ready(self.healthy, self._settings.serve_timeout_s)
-
-    def _make_ray_folder(self) -> Path:
-        wanted = self._folder / "ray"
-        if len(str(wanted)) <= _LONGEST_RAY_FOLDER:
-            wanted.mkdir(parents=True, exist_ok=True)
-            return wanted
-        return Path(tempfile.mkdtemp(prefix="vitrine-ray-", dir="/tmp"))
 
     def stop(self) -> None:
         """Stop it with all its workers."""
         if self._child is not None:
             self._child.stop(self._settings.stop_timeout_s)
-        if self._ray_folder is not None:
-            shutil.rmtree(self._ray_folder, ignore_errors=True)
 
     def healthy(self) -> bool:
         """Whether the ingress says that it is ready."""
