@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def up(  # noqa: PLR0917 - options of the command line, never called with positions
+def up(
     kafka: Annotated[KafkaKind, typer.Option(help="Which Kafka to start.")] = KafkaKind.EMBEDDED,
     brokers: Annotated[int, typer.Option(help="Brokers of the real Kafka: 1 or 3.")] = 1,
     store: Annotated[StoreKind, typer.Option(help="Which S3-compatible store to start.")] = StoreKind.EMBEDDED,

@@ -74,6 +74,12 @@ def load_catalog(
     )
 
 
+def read_file(file: Path, model: type[M]) -> tuple[M | None, list[Fault]]:
+    """Read one recipe or channel file by itself: its content, or everything wrong with it. Names are not looked up."""
+    faults: list[Fault] = []
+    return _parse(file, model, faults), faults
+
+
 def _read_folder(folder: Path, reading: _Reading) -> None:
     if not folder.is_dir():
         reading.faults.append(Fault(folder, "", "the folder does not exist"))
