@@ -1,0 +1,1 @@
+"""Network architectures: modules and their frozen configurations, no weights and no I/O."""

@@ -1,0 +1,101 @@
+"""The style net: one small convolutional net that redraws a picture in any of its styles.
+
+Feed-forward stylisation after Johnson, Alahi and Fei-Fei (ECCV 2016), one set of filters with a learned scale and shift
+per style after Dumoulin, Shlens and Kudlur, "A learned representation for artistic style" (ICLR 2017). Differences:
+
+- A PixelUnshuffle stem: the body works at 1/4 of the size with plain convolutions, which is what a CPU does best.
+- No instance normalisation. Its statistics depend on how much white surrounds the product and on the picture's size;
+  the teachers are local filters, so the net is local too: a crop is redrawn exactly as the whole picture is.
+- Bilinear resizing in the head: a PixelShuffle head dithers with a period of 2 px.
+- Fixed texture fields enter beside the picture (models.textures), so that grain and hatching are drawn, not averaged.
+
+Shapes: B batch, S styles, C base width, T textures; H and W are multiples of 4.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+#: Height and width must be multiples of this.
+STRIDE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StyleNetConfig:
+    """Size of a style net."""
+
+    styles: int
+    textures: int = 4
+    width: int = 32
+    blocks: int = 5
+    #: Channels of the last, full-size layers.
+    detail: int = 16
+
+
+class StyleNet(nn.Module):
+    """pictures [B, 3, H, W] in 0..1, textures [B, T, H, W] in 0..1, style [B] of int64 -> [B, 3, H, W] in 0..1.
+
+    About 0.4 million parameters and 31 GMAC per million pixels at the default width.
+    """
+
+    def __init__(self, config: StyleNetConfig) -> None:
+        super().__init__()
+        inputs, narrow, wide = 3 + config.textures, config.width, 2 * config.width
+        self.stem = _StyledConv(4 * inputs, narrow, config.styles)
+        self.down = _StyledConv(narrow, wide, config.styles, stride=2)
+        self.blocks = nn.ModuleList(_ResidualBlock(wide, config.styles) for _ in range(config.blocks))
+        self.up = _StyledConv(wide, narrow, config.styles)
+        self.merge = _StyledConv(narrow, config.detail, config.styles)
+        self.detail = _StyledConv(config.detail + inputs, config.detail, config.styles)
+        self.head = nn.Conv2d(config.detail, 3, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, pictures: Tensor, textures: Tensor, style: Tensor) -> Tensor:
+        """Redraw each picture in its own style. During training the result may leave 0..1, so that gradients flow."""
+        full = torch.cat([pictures, textures], dim=1)  # [B, 3+T, H, W]
+        half = self.stem(functional.pixel_unshuffle(full, 2), style)  # [B, C, H/2, W/2]
+        quarter = self.down(half, style)  # [B, 2C, H/4, W/4]
+        for block in self.blocks:
+            quarter = block(quarter, style)
+        half = half + self.up(_double(quarter), style)
+        detail = self.detail(torch.cat([_double(self.merge(half, style)), full], dim=1), style)  # [B, D, H, W]
+        redrawn: Tensor = pictures + self.head(detail)
+        return redrawn if self.training else redrawn.clamp(0, 1)
+
+
+class _StyledConv(nn.Module):
+    """A 3x3 convolution, then each style's own scale and shift of every channel, then ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, styles: int, stride: int = 1, *, rectify: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, padding_mode="reflect", bias=False)
+        self.scale = nn.Embedding(styles, outputs)
+        self.shift = nn.Embedding(styles, outputs)
+        self.rectify = rectify
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        nn.init.ones_(self.scale.weight)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.scale(style)[:, :, None, None], self.shift(style)[:, :, None, None]
+        x = torch.addcmul(shift, self.conv(x), scale)
+        return functional.relu(x) if self.rectify else x
+
+
+class _ResidualBlock(nn.Module):
+    """Two convolutions beside the identity; starts close to the identity."""
+
+    def __init__(self, width: int, styles: int) -> None:
+        super().__init__()
+        self.first = _StyledConv(width, width, styles)
+        self.second = _StyledConv(width, width, styles, rectify=False)
+        nn.init.constant_(self.second.scale.weight, 0.2)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        branch: Tensor = self.second(self.first(x, style), style)
+        return x + branch
+
+
+def _double(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

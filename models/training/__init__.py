@@ -1,0 +1,1 @@
+"""Training of the bundled nets: `python -m models.training style --data DIR`."""
