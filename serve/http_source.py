@@ -5,6 +5,7 @@ answer of a resolver gets past it. The TLS name and the Host header stay those o
 """
 
 import asyncio
+import re
 import socket
 import ssl
 import zlib
@@ -31,6 +32,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 421, 425, 429})
 _HEADERS = [(b"accept", b"image/*"), (b"accept-encoding", b"identity"), (b"user-agent", b"vitrine")]
 _PIECE = 64 * 1024
+#: Names in their ASCII form, and IP addresses without brackets.
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -113,12 +116,13 @@ class HttpSource:
             url = httpx.URL(text)
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:
             raise AddressRefused("not a URL") from error
-        if url.scheme not in {"http", "https"} or not url.host:
+        host = url.raw_host.decode("ascii")
+        if url.scheme not in {"http", "https"} or not _HOST.fullmatch(host):
             raise AddressRefused("not an http address")
         if url.userinfo:
             raise AddressRefused("the URL carries credentials")
         port = url.port or (443 if url.scheme == "https" else 80)
-        if origin(url.host, port) in self._origins:
+        if origin(host, port) in self._origins:
             return url
         if url.scheme != "https":
             raise AddressRefused("plain http is not allowed")
