@@ -50,6 +50,9 @@ class StyleNet(nn.Module):
         self.merge = _StyledConv(narrow, config.detail, config.styles)
         self.detail = _StyledConv(config.detail + inputs, config.detail, config.styles)
         self.head = nn.Conv2d(config.detail, 3, 3, padding=1, padding_mode="reflect")
+        #: Each style's own mixing of the colours, as a 3x3 matrix on darkness: white stays white.
+        self.mix = nn.Embedding.from_pretrained(torch.eye(3).reshape(1, 9).repeat(config.styles, 1), freeze=False)
+        nn.init.zeros_(self.head.weight)
 
     def forward(self, pictures: Tensor, textures: Tensor, style: Tensor) -> Tensor:
         """Redraw each picture in its own style. During training the result may leave 0..1, so that gradients flow."""
@@ -60,7 +63,8 @@ class StyleNet(nn.Module):
             quarter = block(quarter, style)
         half = half + self.up(_double(quarter), style)
         detail = self.detail(torch.cat([_double(self.merge(half, style)), full], dim=1), style)  # [B, D, H, W]
-        redrawn: Tensor = pictures + self.head(detail)
+        mixed = 1 - torch.einsum("bij,bjhw->bihw", self.mix(style).unflatten(1, (3, 3)), 1 - pictures)
+        redrawn: Tensor = mixed + self.head(detail)
         return redrawn if self.training else redrawn.clamp(0, 1)
 
 

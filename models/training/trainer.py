@@ -37,7 +37,6 @@ def start(recipe: StyleRecipe, device: torch.device) -> TrainingState:
         torch.manual_seed(recipe.seed)
         net = StyleNet(net_config(recipe))
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    nn.init.zeros_(net.head.weight)
     return TrainingState(
         net=net, optimiser=torch.optim.Adam(net.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
     )
@@ -88,12 +87,13 @@ def train(state: TrainingState, recipe: StyleRecipe, windows: StyleWindows, chec
 
 
 def _loss(net: StyleNet, batch: StyleBatch, recipe: StyleRecipe, device: torch.device) -> Tensor:
-    targets = batch.targets.to(device)
+    inside = slice(recipe.rim, recipe.crop - recipe.rim)
+    targets = batch.targets.to(device)[..., inside, inside]
     with torch.autocast(device.type, torch.bfloat16):
         drawn = net(batch.pictures.to(device), batch.textures.to(device), batch.style.to(device))
-    drawn = drawn.float()
+    drawn = drawn.float()[..., inside, inside]
     absolute = (drawn - targets).abs().mean()
-    structure = multiscale_dissimilarity(drawn, targets).mean()
+    structure = multiscale_dissimilarity(drawn.mean(1, keepdim=True), targets.mean(1, keepdim=True)).mean()
     edges = gradient_difference(drawn, targets).mean()
     total: Tensor = absolute + recipe.structure_weight * structure + recipe.gradient_weight * edges
     return total
