@@ -12,12 +12,12 @@ from types import ModuleType
 import typer
 from pydantic import ValidationError
 
-from deploy.cli import catalog, doctor, services
+from deploy.cli import catalog, consume, demo, doctor, produce, services, tail, topics
 from deploy.cli.console import print_error
 from deploy.errors import DeployError
 from deploy.settings import DeploySettings
 
-GROUPS: tuple[ModuleType, ...] = (services, catalog, doctor)
+GROUPS: tuple[ModuleType, ...] = (demo, services, topics, produce, consume, tail, catalog, doctor)
 
 HELP = """Vitrine: a streaming photo studio for online catalogs.
 

@@ -37,7 +37,8 @@ def html(sheet: Sheet) -> str:
 {rows}
 {_extras(sheet)}
 </main>
-<footer>Made by <code>vitrine demo</code>. The pictures in full size are in <code>images/</code> beside this page.</footer>
+<footer>Made by <code>vitrine demo</code>. The pictures in full size are in <code>images/</code> beside this page.
+</footer>
 </body>
 </html>
 """

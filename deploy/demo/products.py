@@ -36,12 +36,12 @@ def render(seed: int, index: int) -> Photo:
     light = (float(np.cos(angle)), float(np.sin(angle)))
     frame = _frame(chosen.garment, rng)
     sewn = _fallen(_sewn(chosen, frame, rng), chosen, frame, light, rng)
-    scene = _backdrop(chosen, rng, light)
-    if chosen.floor == "wall":
+    scene, on_wall = _backdrop(chosen, sewn, rng, light)
+    if on_wall:
         _hanger(scene, frame, chosen.garment)
     elif rng.random() < 0.55:
         clutter.scatter(scene, rng, light)
-    _lay_down(scene, sewn, light, hanging=chosen.floor == "wall")
+    _lay_down(scene, sewn, light, hanging=on_wall)
     pixels = camera.exposed(scene, rng, light)
     return _filed(pixels, chosen, index, rng)
 
@@ -110,14 +110,19 @@ def _fallen(sewn: Sewn, chosen: Look, frame: Frame, light: tuple[float, float], 
     )
 
 
-def _backdrop(chosen: Look, rng: np.random.Generator, light: tuple[float, float]) -> NDArray[np.float32]:
-    paint = backdrop.wall if chosen.floor == "wall" else backdrop.FLOORS[chosen.floor]
-    scene = paint(rng, (HEIGHT, WIDTH), light)
-    for _ in range(3):
-        if np.abs(scene[::40, ::40].mean((0, 1)) - np.array(chosen.plan.base)).max() > 0.17:
-            break
-        scene = paint(rng, (HEIGHT, WIDTH), light)
-    return scene
+def _backdrop(
+    chosen: Look, sewn: Sewn, rng: np.random.Generator, light: tuple[float, float]
+) -> tuple[NDArray[np.float32], bool]:
+    """A place that the garment stands out from, and whether it is a wall."""
+    inside = sewn.cover[::8, ::8] > 0.9
+    cloth_mean = sewn.colour[::8, ::8][inside].mean(axis=0)
+    floors = [chosen.floor, chosen.floor, *rng.permutation(list(backdrop.FLOORS)).tolist()]
+    scene = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    for floor in floors:
+        scene = (backdrop.wall if floor == "wall" else backdrop.FLOORS[floor])(rng, (HEIGHT, WIDTH), light)
+        if np.abs(scene[::40, ::40].mean((0, 1)) - cloth_mean).max() > 0.2:
+            return scene, floor == "wall"
+    return scene, False
 
 
 def _hanger(scene: NDArray[np.float32], frame: Frame, garment: Garment) -> None:

@@ -1,0 +1,107 @@
+"""Answers from Kafka, read in the background: visible results and dead letters."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaConsumer
+
+from consumers.dead_letters import PREFIX
+from consumers.reader import read
+from consumers.settings import ConsumerSettings
+from deploy.demo.ledger import DeadLetter
+from deploy.errors import ServiceFailed
+from serve.schemas.result import ListingResult, Position
+
+Answer = ListingResult | DeadLetter
+_POLL_MS = 200
+
+
+class Answers:
+    """Reads both topics from their beginning in daemon threads, for as long as the process lives.
+
+    From the beginning, because a reader that starts at the end could miss what is answered before it has found it.
+    """
+
+    def __init__(self, settings: ConsumerSettings) -> None:
+        self._settings = settings
+        self._found: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
+        self._stop = threading.Event()
+
+    def take(self) -> list[Answer]:
+        """What came since the last call; `ServiceFailed` where a reader broke."""
+        taken: list[Answer] = []
+        while not self._found.empty():
+            found = self._found.get()
+            if isinstance(found, Exception):
+                raise ServiceFailed(f"the answers cannot be read: {found}") from found
+            taken.append(found)
+        return taken
+
+    def _results(self) -> Iterator[ListingResult]:
+        for event in read(self._settings, start="earliest"):
+            yield event.data
+
+    def _dead(self) -> Iterator[DeadLetter]:
+        consumer = KafkaConsumer(
+            self._settings.dead_topic,
+            **self._settings.client(),
+            group_id=None,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+        )
+        try:
+            while not self._stop.is_set():
+                for batch in consumer.poll(timeout_ms=_POLL_MS).values():
+                    for record in batch:
+                        letter = dead_letter_of(record.value, record.headers)
+                        if letter is not None:
+                            yield letter
+        finally:
+            consumer.close(autocommit=False)
+
+    def _run(self, source: Callable[[], Iterable[Answer]]) -> None:
+        try:
+            for answer in source():
+                self._found.put(answer)
+                if self._stop.is_set():
+                    return
+        except Exception as error:  # noqa: BLE001 - raised again by `take`
+            self._found.put(error)
+
+    def __enter__(self) -> Self:
+        for name, source in (("results", self._results), ("dead-letters", self._dead)):
+            threading.Thread(target=self._run, args=(source,), name=f"read-{name}", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+
+
+def dead_letter_of(value: bytes | None, headers: Iterable[tuple[str, Any]]) -> DeadLetter | None:
+    """The dead letter in a record; None for a record without the headers that every dead letter has."""
+    told = {
+        name.removeprefix(PREFIX): bytes(raw or b"").decode("utf-8", "replace")
+        for name, raw in headers
+        if name.startswith(PREFIX)
+    }
+    try:
+        position = Position(
+            topic=told["original-topic"],
+            partition=int(told["original-partition"]),
+            offset=int(told["original-offset"]),
+        )
+    except (KeyError, ValueError):
+        return None
+    return DeadLetter(
+        position=position,
+        code=told.get("error-code", ""),
+        message=told.get("error-message", ""),
+        value=value,
+        event_id=told.get("event-id"),
+    )
