@@ -3,11 +3,12 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve.address import first_refusal, origin, refusal
 
+STEADY = settings(deadline=None, derandomize=True)
 PUBLIC_V4 = ["8.8.8.8", "1.1.1.1", "93.184.215.14", "100.63.255.255", "100.128.0.0", "172.15.0.1", "223.255.255.255"]
 PUBLIC_V6 = ["2606:4700::1111", "2a00:1450:4001:830::200e", "2400:cb00::1", "2003::1"]
 CLOSED_V4 = {
@@ -84,6 +85,7 @@ def _carriers(inner: IPv4Address) -> dict[str, IPv6Address]:
 
 
 @given(st.sampled_from(sorted(CLOSED_V4)).map(IPv4Address))
+@STEADY
 def test_a_closed_ipv4_address_is_refused_in_every_ipv6_dress(inner: IPv4Address) -> None:
     for form, address in _carriers(inner).items():
         assert refusal(str(address)), form
@@ -91,12 +93,14 @@ def test_a_closed_ipv4_address_is_refused_in_every_ipv6_dress(inner: IPv4Address
 
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
+@STEADY
 def test_mapped_and_nat64_are_judged_by_the_address_inside(inner: IPv4Address) -> None:
     carriers = _carriers(inner)
     assert refusal(str(carriers["mapped"])) == refusal(str(carriers["nat64"])) == refusal(str(inner))
 
 
 @given(st.ip_addresses())
+@STEADY
 def test_nothing_passes_that_python_calls_closed(address: IPv4Address | IPv6Address) -> None:
     nat64 = isinstance(address, IPv6Address) and address in IPv6Network("64:ff9b::/96")
     if refusal(str(address)) is None and not nat64 and getattr(address, "ipv4_mapped", None) is None:
@@ -105,6 +109,7 @@ def test_nothing_passes_that_python_calls_closed(address: IPv4Address | IPv6Addr
 
 
 @given(st.lists(st.sampled_from(PUBLIC_V4 + PUBLIC_V6)), st.sampled_from([*CLOSED_V4, *CLOSED_V6]), st.integers(0, 9))
+@STEADY
 def test_one_bad_answer_spoils_the_name(good: list[str], bad: str, place: int) -> None:
     mixed = [*good[:place], bad, *good[place:]]
     assert first_refusal(mixed) == refusal(bad)
