@@ -13,7 +13,7 @@ from serve.interfaces import Answered, ObjectStore, Removal, ResultIndex
 from serve.logs import event_id
 from serve.metrics import Metrics, Timings
 from serve.production import Photo, Production
-from serve.report import NO_IMAGES, Report, answer, conclude
+from serve.report import NO_IMAGES, Report, answer, conclude, in_order
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
@@ -87,7 +87,7 @@ class Pipeline:
 
     async def _make_all(self, item: EnrichItem, recipe: Recipe, timings: Timings) -> Report:
         """Work on the photos side by side, as far as there is room; leaving early cancels the rest."""
-        images = [(image.image_id or str(number), image) for number, image in enumerate(item.listing.images)]
+        images = in_order(item.listing)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(

@@ -9,9 +9,11 @@ from serve.catalog.recipe import Recipe
 from serve.errors import ServeError
 from serve.interfaces import ShotFailure
 from serve.schemas.exchange import EnrichItem
+from serve.schemas.listing import Listing, ListingImage
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ImageError, ListingResult, Output, Quality
 
+QUALITY_REVIEW = "quality_review"
 QUALITY_REJECTED = "quality_rejected"
 IMAGE_LIMIT = "image_limit"
 NO_IMAGES = "no_images"
@@ -90,7 +92,7 @@ def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[
     """The answer that the report amounts to; deploy/contracts/outcomes.md has the table."""
     outcome, code, message = _outcome(report)
     variants = [variant.name for variant in recipe.variants]
-    images = [image.image_id or str(number) for number, image in enumerate(item.listing.images)]
+    images = [image_id for image_id, _ in in_order(item.listing)]
     outputs = sorted(report.outputs, key=lambda one: (images.index(one.source_image_id), variants.index(one.variant)))
     return answer(
         item,
@@ -105,11 +107,20 @@ def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[
     )
 
 
+def in_order(listing: Listing) -> list[tuple[str, ListingImage]]:
+    """The photos with their ids, by position; a photo without a position or an id has that of its place in the list."""
+    placed = [
+        (number if image.position is None else image.position, image.image_id or str(number), image)
+        for number, image in enumerate(listing.images)
+    ]
+    return [(image_id, image) for _, image_id, image in sorted(placed, key=lambda one: one[0])]
+
+
 def _outcome(report: Report) -> tuple[Outcome, str | None, str | None]:
     waiting = [output for output in report.outputs if output.quality.verdict is Verdict.REVIEW]
     if waiting:
         reasons = dict.fromkeys(reason for output in waiting for reason in output.quality.reasons)
-        return Outcome.REVIEW_REQUIRED, "review_required", "; ".join(reasons)
+        return Outcome.REVIEW_REQUIRED, QUALITY_REVIEW, "; ".join(reasons)
     if report.outputs:
         return Outcome.ENRICHED, None, None
     broken = [error for error in report.errors if error.code not in (QUALITY_REJECTED, IMAGE_LIMIT)]

@@ -63,7 +63,7 @@ class Kind(BaseModel):
     """The thresholds of one kind of output."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    #: A variant is of this kind when its chain holds all of these operations; the longest list wins.
+    #: A variant is of this kind when its chain holds all of these; the longest list wins, the first of equals.
     operations: list[str]
     rules: Annotated[dict[str, Limits], Field(min_length=1)]
 

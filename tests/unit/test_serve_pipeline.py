@@ -1,0 +1,290 @@
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serve.catalog.quality import recorded_measurements
+from serve.errors import IndexUnavailable, ServeError, SourceUnreachable, StoreUnavailable, UnknownRecipe
+from serve.index import SqlIndex
+from serve.interfaces import StoredObject
+from serve.provenance import read_provenance
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.listing import EventType
+from serve.schemas.outcome import Outcome, Verdict
+from serve.schemas.result import ListingResult, Output
+from serve.storage import MemoryStore
+from tests.support.photos import garment, huge_header
+from tests.support.small_studio import SmallStudio, item, small_catalog, small_studio
+
+PHOTOS: dict[str, bytes | ServeError] = {
+    "a": garment((200, 30, 30), 1),
+    "b": garment((30, 30, 200), 2),
+    "text": b"not a picture at all",
+    "huge": huge_header(),
+    "cut": garment()[:2000],
+    "down": SourceUnreachable(),
+}
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[SmallStudio]:
+    with small_studio(PHOTOS, tmp_path) as built:
+        yield built
+
+
+def run(studio: SmallStudio, event: EnrichItem) -> ListingResult:
+    return asyncio.run(studio.pipeline.answer(event))
+
+
+def test_an_event_ends_in_stored_images_that_match_their_records(studio: SmallStudio) -> None:
+    result = run(studio, item("a", "b"))
+    assert (result.outcome, result.code) == (Outcome.ENRICHED, None)
+    assert (result.recipe, result.recipe_version) == ("pair", 3)
+    assert [output.image_id for output in result.outputs] == ["0-white", "0-grey", "1-white", "1-grey"]
+    for output in result.outputs:
+        body = studio.store.get(output.key)
+        assert hashlib.sha256(body).hexdigest() == output.sha256
+        assert (len(body), output.width, output.height) == (output.bytes, 64, 64)
+        assert output.s3_uri.endswith(output.key)
+        found = read_provenance(body)
+        assert found is not None
+        assert (found.key, found.seed, list(found.models)) == (output.key, output.seed, output.models)
+    assert set(result.timings_ms) == {"fetch", "decode", "generation", "quality_filter", "encode", "store"}
+    assert (studio.images.used, studio.working_bytes.used) == (0, 0)
+
+
+def test_the_same_event_again_is_answered_without_work(studio: SmallStudio) -> None:
+    first = run(studio, item("a"))
+    assert run(studio, item("a")) == first
+    assert run(studio, item("a", offset=1, event_id="e0")).outcome is Outcome.DUPLICATE
+    assert run(studio, item("a", offset=2, revision=0)).outcome is Outcome.STALE
+    assert studio.fetcher.asked == ["a"]
+
+
+def test_known_objects_are_reused_and_judged_again(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with small_studio(PHOTOS, tmp_path, store=store) as studio:
+        before = run(studio, item("a"))
+    strict = small_catalog(publish={"min": 0.95}, review={"min": 0.2}, reason="too small now")
+    with small_studio(PHOTOS, tmp_path, store=store, catalog=strict) as studio:
+        after = run(studio, item("a", offset=1, revision=2, listing_id="L2"))
+        assert studio.paint.batches == []
+    assert [output.sha256 for output in after.outputs] == [output.sha256 for output in before.outputs]
+    assert all(output.reused for output in after.outputs)
+    assert (after.outcome, after.code, after.message) == (Outcome.REVIEW_REQUIRED, "quality_review", "too small now")
+    assert recorded_measurements(after.outputs[0].quality) == {"fill": 0.9}
+    harsh = small_catalog(publish={"min": 0.99}, review={"min": 0.95}, reason="no")
+    with small_studio(PHOTOS, tmp_path, store=store, catalog=harsh) as studio:
+        assert run(studio, item("a", offset=2, listing_id="L3")).outcome is Outcome.REJECTED
+
+
+def test_an_object_that_is_gone_or_altered_is_made_again(studio: SmallStudio) -> None:
+    (first, other) = run(studio, item("a")).outputs
+    studio.store.delete([first.key])
+    again = run(studio, item("a", offset=1, revision=2))
+    assert [output.reused for output in again.outputs] == [False, True]
+    assert again.outputs[0].sha256 == first.sha256
+    assert studio.paint.batches[1] == ["white"]
+    assert again.outputs[1].sha256 == other.sha256
+
+
+def test_another_model_version_makes_other_objects(studio: SmallStudio) -> None:
+    before = run(studio, item("a"))
+    studio.paint.version = "2"
+    after = run(studio, item("a", offset=1, revision=2))
+    assert {output.key for output in before.outputs}.isdisjoint(output.key for output in after.outputs)
+
+
+@pytest.mark.parametrize(
+    ("urls", "outcome", "code", "stages"),
+    [
+        (["text"], Outcome.FAILED, "unsupported_format", ["decode"]),
+        (["huge"], Outcome.FAILED, "too_many_pixels", ["decode"]),
+        (["cut"], Outcome.FAILED, "corrupt_image", ["decode"]),
+        (["none"], Outcome.FAILED, "source_not_found", ["fetch"]),
+        (["none", "a"], Outcome.ENRICHED, None, ["fetch"]),
+        (["a", "cut", "none"], Outcome.ENRICHED, None, ["decode", "fetch"]),
+    ],
+)
+def test_a_bad_photo_never_fails_its_listing(
+    studio: SmallStudio, urls: list[str], outcome: Outcome, code: str | None, stages: list[str]
+) -> None:
+    result = run(studio, item(*urls))
+    assert (result.outcome, result.code) == (outcome, code)
+    assert [error.stage for error in result.errors] == stages
+    assert not any(error.retryable for error in result.errors)
+
+
+@pytest.mark.parametrize(
+    ("fill", "outcome", "code", "stored"),
+    [
+        ({}, Outcome.ENRICHED, None, 2),
+        ({"grey": 0.3}, Outcome.REVIEW_REQUIRED, "quality_review", 2),
+        ({"grey": 0.1}, Outcome.ENRICHED, None, 1),
+        ({"grey": 0.1, "white": 0.3}, Outcome.REVIEW_REQUIRED, "quality_review", 1),
+        ({"grey": 0.1, "white": 0.1}, Outcome.REJECTED, "quality_rejected", 0),
+    ],
+)
+def test_the_outcome_follows_the_verdicts(
+    studio: SmallStudio, fill: dict[str, float], outcome: Outcome, code: str | None, stored: int
+) -> None:
+    studio.judge.fill = fill
+    result = run(studio, item("a"))
+    assert (result.outcome, result.code, len(result.outputs)) == (outcome, code, stored)
+    for error in result.errors:
+        assert (error.stage, error.code) == ("quality_filter", "quality_rejected")
+        assert error.quality is not None
+        assert error.quality.verdict is Verdict.REJECT
+        assert error.message == "too small"
+    assert all(studio.store.head(output.key) for output in result.outputs)
+
+
+def test_a_broken_channel_rule_stops_the_image_or_asks_a_person(studio: SmallStudio) -> None:
+    # 64 px: below eBay's 500 (confirmed), within what Shopify is known to take.
+    assert run(studio, item("a", recipe="shop")).outcome is Outcome.ENRICHED
+    bound = run(studio, item("a", offset=1, listing_id="L2", recipe="shop", destination_profiles=["ebay"]))
+    assert (bound.outcome, bound.code) == (Outcome.REJECTED, "quality_rejected")
+    assert bound.message == "ebay: min_longest_side is 64.0, required >= 500"
+    doubtful = run(studio, item("a", offset=2, listing_id="L3", recipe="shop", destination_profiles=["amazon-main"]))
+    assert doubtful.outcome is Outcome.REVIEW_REQUIRED
+
+
+def test_a_stage_failure_stays_with_its_variant(studio: SmallStudio) -> None:
+    studio.paint.failing = {"grey"}
+    result = run(studio, item("a"))
+    assert [output.variant for output in result.outputs] == ["white"]
+    assert [(error.variant, error.stage, error.code) for error in result.errors] == [
+        ("grey", "generation", "stage_failed")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"images": []}, "no_images"),
+        ({"recipe": "nothing"}, "unknown_recipe"),
+        ({"destination_profiles": ["nowhere"]}, "unknown_channel"),
+    ],
+)
+def test_requests_that_cannot_be_are_rejected_without_work(
+    studio: SmallStudio, changes: dict[str, object], code: str
+) -> None:
+    result = run(studio, item("a", **changes))
+    assert (result.outcome, result.code) == (Outcome.REJECTED, code)
+    assert result.message
+    assert studio.fetcher.asked == []
+
+
+def test_only_the_first_photos_by_position_are_worked_on(tmp_path: Path) -> None:
+    images = [{"url": "a", "image_id": f"p{place}", "position": place} for place in range(5, 0, -1)]
+    with small_studio(PHOTOS, tmp_path, max_images=2) as studio:
+        result = run(studio, item(images=images))
+        assert len(studio.fetcher.asked) == 2
+    assert result.outcome is Outcome.ENRICHED
+    assert list(dict.fromkeys(output.source_image_id for output in result.outputs)) == ["p1", "p2"]
+    assert [(error.image_id, error.code) for error in result.errors] == [
+        (name, "image_limit") for name in ("p3", "p4", "p5")
+    ]
+
+
+def test_a_passing_error_asks_for_another_try_until_the_last(studio: SmallStudio) -> None:
+    with pytest.raises(SourceUnreachable):
+        run(studio, item("a", "down"))
+    result = run(studio, item("a", "down", final=True))
+    assert (result.outcome, len(result.outputs)) == (Outcome.ENRICHED, 2)
+    assert all(output.reused for output in result.outputs)
+    assert [(error.code, error.retryable) for error in result.errors] == [("source_unreachable", True)]
+    alone = run(studio, item("down", final=True, offset=1, listing_id="L2"))
+    assert (alone.outcome, alone.code) == (Outcome.FAILED, "source_unreachable")
+
+
+def test_a_store_outage_is_retryable_and_stores_nothing(tmp_path: Path) -> None:
+    class Down(MemoryStore):
+        def put_if_absent(self, key: str, body: bytes, content_type: str) -> StoredObject:
+            raise StoreUnavailable
+
+    with small_studio(PHOTOS, tmp_path, store=Down()) as studio:
+        with pytest.raises(StoreUnavailable):
+            run(studio, item("a"))
+        result = run(studio, item("a", final=True))
+    assert (result.outcome, result.code) == (Outcome.FAILED, "store_unavailable")
+    assert {error.stage for error in result.errors} == {"store"}
+
+
+def test_a_defect_in_one_step_is_hidden_from_the_public_and_retryable(tmp_path: Path) -> None:
+    class Broken(SqlIndex):
+        def record(self, output: Output) -> None:
+            raise ZeroDivisionError("secret detail")
+
+    def broken(index: SqlIndex) -> SqlIndex:
+        index.__class__ = Broken
+        return index
+
+    with small_studio(PHOTOS, tmp_path, wrap_index=broken) as studio:
+        result = run(studio, item("a", final=True))
+    assert (result.outcome, result.code) == (Outcome.FAILED, "internal_error")
+    assert all(error.retryable and "secret" not in error.message for error in result.errors)
+
+
+def test_without_the_index_there_is_no_answer(tmp_path: Path) -> None:
+    class Silent(SqlIndex):
+        def finish(self, item: EnrichItem, result: ListingResult) -> ListingResult:
+            raise IndexUnavailable
+
+    def silent(index: SqlIndex) -> SqlIndex:
+        index.__class__ = Silent
+        return index
+
+    with small_studio(PHOTOS, tmp_path, wrap_index=silent) as studio, pytest.raises(IndexUnavailable):
+        run(studio, item("a", final=True))
+
+
+def test_a_deleted_listing_takes_its_own_objects_along(studio: SmallStudio) -> None:
+    kept = run(studio, item("a"))
+    gone = run(studio, item("b", offset=1, listing_id="L2"))
+    shared = run(studio, item("a", offset=2, listing_id="L3"))
+    result = run(studio, item(offset=3, listing_id="L2", revision=2, type=EventType.DELETED))
+    assert result.outcome is Outcome.REMOVED
+    run(studio, item(offset=4, listing_id="L3", revision=2, type=EventType.DELETED))
+    assert [studio.store.head(output.key) for output in gone.outputs] == [None, None]
+    assert all(studio.store.head(output.key) for output in kept.outputs)
+    assert {output.key for output in shared.outputs} == {output.key for output in kept.outputs}
+
+
+def test_cancelling_an_event_stops_its_work_and_returns_its_room(studio: SmallStudio) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(studio.pipeline.answer(item(*["a", "b"] * 10)))
+        await studio.fetcher.first.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (studio.images.used, studio.images.waiting, studio.working_bytes.used) == (0, 0, 0)
+
+    asyncio.run(main())
+    assert len(studio.fetcher.asked) < 20
+
+
+def test_events_and_stages_are_counted(studio: SmallStudio) -> None:
+    run(studio, item("a", "none"))
+    count = studio.registry.get_sample_value
+    assert count("vitrine_events_total", {"outcome": "enriched"}) == 1
+    assert count("vitrine_stage_runs_total", {"stage": "fetch", "outcome": "failed"}) == 1
+    assert count("vitrine_stage_seconds_count", {"stage": "encode"}) == 2
+    assert count("vitrine_images_in_work") == 0
+
+
+def test_a_preview_stores_nothing_and_shows_what_would_be_stopped(studio: SmallStudio) -> None:
+    studio.judge.fill = {"grey": 0.1}
+    photo = PHOTOS["a"]
+    assert isinstance(photo, bytes)
+    answer = asyncio.run(studio.previewer.preview(photo, "pair"))
+    assert [image.variant for image in answer.images] == ["white", "grey"]
+    assert all(image.data_url and image.data_url.startswith("data:image/jpeg;base64,/9j/") for image in answer.images)
+    assert answer.images[1].quality is not None
+    assert answer.images[1].quality.verdict is Verdict.REJECT
+    one = asyncio.run(studio.previewer.preview(photo, "pair", ["grey"]))
+    assert [image.variant for image in one.images] == ["grey"]
+    with pytest.raises(UnknownRecipe):
+        asyncio.run(studio.previewer.preview(photo, "none"))

@@ -1,0 +1,249 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.cutout import Cutout
+from serve.catalog.channel import Channel
+from serve.catalog.loader import load_catalog
+from serve.catalog.quality import QualityRules, recorded_measurements, with_channels, worse
+from serve.catalog.recipe import Variant
+from serve.interfaces import Picture, Shot, ShotFailure, SourceImage
+from serve.schemas.outcome import Verdict
+from serve.schemas.result import Quality, RuleResult
+from serve.stages.generation import Canvas, Generation, fitted
+from serve.stages.quality_filter import QualityFilter, background_of
+from serve.stages.style_transfer import StyleTransfer
+
+RULES = load_catalog().quality
+
+
+class BoxBackend:
+    """Finds the product in the middle; a black photo makes it fail."""
+
+    name = "box"
+    version = "1"
+
+    def __init__(self, confidence: float = 0.9) -> None:
+        self.cuts = 0
+        self._confidence = confidence
+
+    def cut(self, pictures: Sequence[Picture]) -> list[Cutout]:
+        self.cuts += len(pictures)
+        (picture,) = pictures
+        if not picture.any():
+            raise RuntimeError("nothing to see")
+        alpha = np.zeros(picture.shape[:2], np.float32)
+        height, width = alpha.shape
+        alpha[height // 4 : -height // 4, width // 4 : -width // 4] = 1
+        return [Cutout(alpha, self._confidence)]
+
+
+class Inverter:
+    """A style net that turns colours round."""
+
+    name = "inverter"
+    version = "3"
+    styles = ("oil",)
+
+    def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
+        assert set(styles) <= set(self.styles)
+        return [255 - picture for picture in pictures]
+
+
+def photo(seed: int = 1, *, black: bool = False) -> SourceImage:
+    pixels = np.random.default_rng(seed).integers(60, 200, (96, 80, 3), dtype=np.uint8)
+    return SourceImage(image_id="a", sha256=f"{seed}", pixels=pixels * (not black), format="jpeg")
+
+
+def variant(*operations: dict[str, object], size: tuple[int, int] = (64, 64)) -> Variant:
+    chain = list(operations) or [{"op": "studio"}]
+    return Variant.model_validate({"name": "v", "operations": chain, "size": size})
+
+
+def shot(source: SourceImage, made: Variant, key: str = "k") -> Shot:
+    return Shot(source=source, variant=made, key=key, seed=1)
+
+
+def made(stage: Generation | StyleTransfer | QualityFilter, *shots: Shot) -> list[Shot]:
+    done = stage.run(shots)
+    assert all(isinstance(one, Shot) for one in done)
+    return [one for one in done if isinstance(one, Shot)]
+
+
+def test_generation_cuts_each_source_once_and_keeps_the_order() -> None:
+    backend = BoxBackend()
+    one, two = photo(1), photo(2)
+    shots = [shot(one, variant(), "a"), shot(two, variant(), "b"), shot(one, variant(), "c")]
+    done = made(Generation(backend), *shots)
+    assert backend.cuts == 2
+    assert [entry.key for entry in done] == ["a", "b", "c"]
+    for entry in done:
+        assert entry.pixels is not None
+        assert entry.mask is not None
+        assert entry.reference is not None
+        assert entry.pixels.shape == entry.reference.shape == (64, 64, 3)
+        assert entry.mask.shape == (64, 64)
+        assert entry.confidence == 0.9
+
+
+def test_one_bad_photo_never_fails_its_batch() -> None:
+    shots = [shot(photo(1), variant()), shot(photo(2, black=True), variant()), shot(photo(3), variant())]
+    first, bad, last = Generation(BoxBackend()).run(shots)
+    assert isinstance(first, Shot)
+    assert isinstance(last, Shot)
+    assert isinstance(bad, ShotFailure)
+    assert (bad.shot, bad.stage, bad.code, bad.retryable) == (shots[1], "generation", "stage_failed", False)
+    assert "nothing to see" not in bad.message
+
+
+def test_recolour_changes_the_product_and_not_the_reference() -> None:
+    plain, dyed = made(
+        Generation(BoxBackend()),
+        shot(photo(), variant({"op": "studio", "shadow": "none"})),
+        shot(photo(), variant({"op": "recolor", "colour": "#1030c0"}, {"op": "studio", "shadow": "none"})),
+    )
+    assert plain.pixels is not None
+    assert dyed.pixels is not None
+    inside = dyed.mask is not None and dyed.mask > 0.9
+    assert dyed.pixels[inside].mean(0)[2] > plain.pixels[inside].mean(0)[2]
+    assert np.array_equal(plain.reference, dyed.reference)  # type: ignore[arg-type]
+
+
+def test_models_name_the_algorithms_of_the_chain_alone() -> None:
+    generation, style = Generation(BoxBackend()), StyleTransfer(Inverter)
+    chain = variant({"op": "recolor", "colour": "#112233"}, {"op": "studio"}, {"op": "style", "style": "oil"})
+    assert [model.name for model in generation.models(variant())] == ["box", "studio"]
+    assert [model.name for model in generation.models(chain)] == ["box", "recolor", "studio"]
+    assert style.models(variant()) == ()
+    assert [(model.name, model.version) for model in style.models(chain)] == [("inverter", "3")]
+    assert QualityFilter(RULES).models(chain) == ()
+
+
+@given(st.integers(8, 90), st.integers(8, 90), st.integers(64, 100), st.integers(64, 100))
+def test_fitting_gives_the_wanted_size_without_bending(height: int, width: int, wide: int, high: int) -> None:
+    picture = np.zeros((height, width, 3), np.uint8)
+    canvas = fitted(Canvas(picture, np.ones((height, width), np.float32), picture), (wide, high))
+    assert canvas.picture.shape == canvas.reference.shape == (high, wide, 3)
+    assert canvas.alpha.shape == (high, wide)
+    assert canvas.alpha.min() == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "share"),
+    [({"strength": 1.0}, 1.0), ({"strength": 0.5}, 0.5), ({"strength": 0.0}, 0.0)],
+)
+def test_style_is_blended_by_strength(operation: dict[str, object], share: float) -> None:
+    (base,) = made(Generation(BoxBackend()), shot(photo(), variant()))
+    before = base.pixels
+    assert before is not None
+    drawn = shot(photo(), variant({"op": "studio"}, {"op": "style", "style": "oil", **operation}))
+    drawn.pixels, drawn.mask = before, base.mask
+    (after,) = made(StyleTransfer(Inverter), drawn)
+    assert after.pixels is not None
+    expected = before + (255.0 - 2.0 * before) * share
+    assert np.abs(after.pixels - expected).max() <= 1
+
+
+def test_style_on_the_product_leaves_the_background() -> None:
+    chain = variant({"op": "studio", "shadow": "none"}, {"op": "style", "style": "oil", "area": "product"})
+    (base,) = made(Generation(BoxBackend()), shot(photo(), chain))
+    before, mask = base.pixels, base.mask
+    assert before is not None
+    assert mask is not None
+    (after,) = made(StyleTransfer(Inverter), base)
+    assert after.pixels is not None
+    assert np.array_equal(after.pixels[mask == 0], before[mask == 0])
+    assert not np.array_equal(after.pixels[mask == 1], before[mask == 1])
+
+
+def test_a_doubtful_cut_out_goes_to_a_person_with_a_reason() -> None:
+    (sure,) = made(QualityFilter(RULES), *made(Generation(BoxBackend(0.9)), shot(photo(), variant(size=(200, 200)))))
+    (doubt,) = made(QualityFilter(RULES), *made(Generation(BoxBackend(0.2)), shot(photo(), variant(size=(200, 200)))))
+    assert sure.quality is not None
+    assert doubt.quality is not None
+    assert "the cut-out is doubtful" not in sure.quality.reasons
+    assert doubt.quality.verdict is not Verdict.PUBLISH
+    assert "the cut-out is doubtful" in doubt.quality.reasons
+    rule = next(one for one in doubt.quality.rules if one.rule == "mask_confidence")
+    assert (rule.passed, rule.measured, rule.required) == (False, 0.2, ">= 0.5")
+
+
+def test_judging_without_a_picture_is_a_failure_of_that_shot() -> None:
+    (failed,) = QualityFilter(RULES).run([shot(photo(), variant())])
+    assert isinstance(failed, ShotFailure)
+
+
+def test_the_wanted_background_is_that_of_the_studio() -> None:
+    assert background_of(variant({"op": "studio", "background": "#102030"})) == (16, 32, 48)
+    assert background_of(variant({"op": "style", "style": "oil"})) is None
+
+
+def limits(**rule: object) -> QualityRules:
+    kind = {"operations": [], "rules": {"sharpness": {"reason": "soft", **rule}}}
+    return QualityRules.model_validate({"version": 1, "kinds": {"any": kind}})
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        (5.0, Verdict.PUBLISH),
+        (2.0, Verdict.PUBLISH),
+        (1.9, Verdict.REVIEW),
+        (1.0, Verdict.REVIEW),
+        (0.9, Verdict.REJECT),
+        (float("nan"), Verdict.REVIEW),
+    ],
+)
+def test_limits_are_data(value: float, verdict: Verdict) -> None:
+    rules = limits(publish={"min": 2}, review={"min": 1})
+    assert rules.judge(variant(), {"sharpness": value}).verdict is verdict
+
+
+def test_without_a_review_limit_nothing_is_rejected_and_the_unmeasured_is_reviewed() -> None:
+    rules = limits(publish={"min": 2})
+    assert rules.judge(variant(), {"sharpness": -1e9}).verdict is Verdict.REVIEW
+    assert rules.judge(variant(), {}).verdict is Verdict.REVIEW
+
+
+def test_what_is_measured_is_recorded_even_where_nothing_judges_it() -> None:
+    quality = limits(publish={"min": 2}).judge(variant(), {"sharpness": 3.0, "fill": 0.5})
+    assert recorded_measurements(quality) == {"sharpness": 3.0, "fill": 0.5}
+    assert quality.score == 1.0
+
+
+def test_the_kind_with_the_longest_fitting_chain_counts() -> None:
+    styled = variant({"op": "recolor", "colour": "#112233"}, {"op": "studio"}, {"op": "style", "style": "oil"})
+    assert RULES.kind(variant()).operations == []
+    assert RULES.kind(variant({"op": "recolor", "colour": "#112233"})).operations == ["recolor"]
+    assert RULES.kind(styled).operations == ["style"]
+
+
+@pytest.mark.parametrize(("confirmed", "verdict"), [(True, Verdict.REJECT), (False, Verdict.REVIEW)])
+def test_a_channel_breach_weighs_as_much_as_its_figure_is_sure(confirmed: bool, verdict: Verdict) -> None:
+    channel = Channel.model_validate(
+        {
+            "channel": "c",
+            "version": 1,
+            "title": "C",
+            "source": "s",
+            "formats": ["jpeg"],
+            "max_bytes": {"value": 10, "confirmed": confirmed},
+        }
+    )
+    rule = RuleResult(rule="max_bytes", passed=False, measured=11, required="<= 10", profile="c", profile_version="1")
+    before = Quality(verdict=Verdict.PUBLISH, score=1.0)
+    after = with_channels(before, [(channel, [rule])])
+    assert after.verdict is verdict
+    assert after.reasons == ["c: max_bytes is 11.0, required <= 10"]
+    assert with_channels(before, [(channel, [])]).verdict is Verdict.PUBLISH
+
+
+@given(st.sampled_from(list(Verdict)), st.sampled_from(list(Verdict)))
+def test_the_worse_verdict_counts(one: Verdict, other: Verdict) -> None:
+    assert worse(one, other) == worse(other, one)
+    assert worse(one, one) is one
+    assert worse(Verdict.REJECT, one) is Verdict.REJECT
+    assert worse(Verdict.PUBLISH, one) is one
