@@ -2,57 +2,73 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.colour import from_lab, lab_of, to_lab
-from models.matting import box
+from models.matting import box, decontaminate
 from models.pictures import Floats, Mask, Picture
 
-#: LAB distance is taken with lightness at this weight: shade belongs to the colour, hue does not.
-_LIGHTNESS_WEIGHT = 0.45
+#: LAB distance is taken with lightness at this weight: shade belongs to the cloth, hue does not.
+_LIGHTNESS_WEIGHT = 0.4
 #: Clusters of colour sought in a product.
-_CLUSTERS = 5
+_CLUSTERS = 8
+#: Clusters this near to each other are one cloth under different light; none may be further from the main one.
+_STEP, _REACH = 13.0, 27.0
 
 
 def recolor(picture: Picture, alpha: Mask, colour: tuple[int, int, int], strength: float = 1.0) -> Picture:
-    """Move the product's main colour to `colour` (sRGB) inside the mask; outside (alpha 0) pixels stay exactly equal.
+    """Move the product's main colour to `colour` (sRGB) inside the mask; where alpha is 0 pixels stay exactly equal.
 
     Shade is kept as a ratio of light, as a dye would do: L* + 16 goes as the cube root of luminance, so a fold that
     halves the light of the old cloth halves that of the new. Print of another colour keeps its own.
     `strength` 0..1 blends between old and new in LAB.
     """
-    inside = alpha > 0.5
-    if strength <= 0 or not inside.any():
+    if strength <= 0 or not (alpha > 0.5).any():
         return picture.copy()
-    lab = to_lab(picture)
+    old = decontaminate(picture, alpha)
+    lab = to_lab(old)
     main, membership = _main_cloth(lab, alpha)
     dyed = _dye(lab, main, lab_of(colour))
-    weight = (membership * strength)[..., None]
-    mixed = from_lab(lab + (dyed - lab) * weight)
-    blended = picture + (mixed.astype(np.float32) - picture) * alpha[..., None]
-    result = np.clip(blended + 0.5, 0, 255).astype(np.uint8)
+    new = from_lab(lab + (dyed - lab) * (membership * strength)[..., None])
+    # On the outline the picture is a mix of product and background: change the product's part alone.
+    change = (new.astype(np.float32) - old) * alpha[..., None]
+    result = np.clip(picture + change + 0.5, 0, 255).astype(np.uint8)
     return np.asarray(np.where(alpha[..., None] > 0, result, picture), dtype=np.uint8)
 
 
 def _main_cloth(lab: Floats, alpha: Mask) -> tuple[Floats, Mask]:
     """The main colour, LAB `[3]`, and how far each pixel belongs to it, `[H, W]` in 0..1."""
-    scaled = lab * np.array([_LIGHTNESS_WEIGHT, 1, 1], dtype=np.float32)
-    samples = scaled[alpha > 0.9]
-    if len(samples) < _CLUSTERS:
-        samples = scaled[alpha > 0.5]
+    space = _shade_free(lab)
+    solid = alpha > 0.9
+    samples = space[solid if solid.sum() >= _CLUSTERS else alpha > 0.5]
     samples = np.ascontiguousarray(samples[:: max(1, len(samples) // 4000)])
     centres, shares = _clusters(samples)
-    seed = int(np.argmax(shares))
-    # Folds make several clusters of one cloth: whatever lies near the largest in hue belongs to it.
-    apart = np.linalg.norm(centres - centres[seed], axis=1)
-    own = apart < 16
-    main = (centres[own] * shares[own, None]).sum(0) / shares[own].sum() / np.array([_LIGHTNESS_WEIGHT, 1, 1])
-    distance = np.min(np.linalg.norm(scaled[..., None, :] - centres[own], axis=-1), axis=-1)
-    if (~own).any():
-        other = np.min(np.linalg.norm(scaled[..., None, :] - centres[~own], axis=-1), axis=-1)
-        raw = 1 / (1 + np.exp(np.clip((distance - other) / 3, -30, 30)))
+    own = _one_cloth(centres, int(np.argmax(shares)))
+    distance = np.linalg.norm(space[..., None, :] - centres, axis=-1)
+    mine = distance[..., own].min(-1)
+    if own.all():
+        belongs = np.ones_like(mine)
     else:
-        raw = np.ones_like(distance)
-    return main.astype(np.float32), box(raw.astype(np.float32), 1)
+        belongs = 1 / (1 + np.exp(np.clip((mine - distance[..., ~own].min(-1)) / 3, -30, 30)))
+    weight = belongs * alpha
+    main = (lab * weight[..., None]).sum((0, 1)) / max(float(weight.sum()), 1e-6)
+    return main.astype(np.float32), box(belongs.astype(np.float32), 1)
+
+
+def _shade_free(lab: Floats) -> Floats:
+    """LAB with lightness weighed down and chroma as it were at middle lightness: in shade both shrink together."""
+    gain = np.clip(66 / (lab[..., :1] + 16), 0.6, 1.6)
+    return np.concatenate([lab[..., :1] * _LIGHTNESS_WEIGHT, lab[..., 1:] * gain], -1).astype(np.float32)
+
+
+def _one_cloth(centres: Floats, seed: int) -> NDArray[np.bool_]:
+    """The clusters that hang together with the seed, step by step."""
+    between = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+    allowed = between[seed] < _REACH
+    own: NDArray[np.bool_] = np.arange(len(centres)) == seed
+    for _ in centres:
+        own = np.asarray(allowed & (between[:, own].min(1) < _STEP), dtype=bool)
+    return own
 
 
 def _clusters(samples: Floats) -> tuple[Floats, Floats]:
@@ -68,10 +84,10 @@ def _dye(lab: Floats, main: Floats, target: Floats) -> Floats:
     light = lab[..., 0]
     base = np.asarray(cv2.bilateralFilter(light, 7, 12, 3), dtype=np.float32)
     ratio = (target[0] + 16) / (main[0] + 16)
-    shade = (base - main[0]) * ratio
-    # Light shades of a dark cloth would glow once it is light, so the part above the new colour is compressed.
-    room = max(4.0, 96.0 - float(target[0]))
-    shade = np.where(shade > 0, room * np.tanh(shade / room), shade)
+    # Dark cloth has more contrast than light cloth could show: the gain is bounded, both ends are compressed.
+    shade = (base - main[0]) * min(float(ratio), 1.7)
+    room = np.where(shade > 0, max(4.0, 97.0 - float(target[0])), max(10.0, 0.75 * float(target[0])))
+    shade = room * np.tanh(shade / room)
     detail = (light - base) * np.clip(ratio, 0.6, 1.15)
     new_light = np.clip(target[0] + shade + detail, 0, 100)
     # Less light, less chroma; highlights do not gain any.

@@ -53,6 +53,6 @@ def _without_holes(mask: Region, probability: Mask) -> Region:
             continue
         hole = labels[top : top + height, left : left + width] == label
         belief = float(probability[top : top + height, left : left + width][hole].mean())
-        if area < 0.0015 * mask.size or belief > 0.35:
+        if area < 0.0003 * mask.size or belief > 0.35:
             filled[top : top + height, left : left + width] |= hole
     return filled
