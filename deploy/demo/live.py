@@ -129,7 +129,7 @@ def _stages(progress: Progress) -> Table:
 
 
 def _reasons(progress: Progress) -> Table:
-    table = Table("rejected for", "times", box=None)
+    table = Table("not published for", "times", box=None)
     for name, count in list(progress.reasons.items())[:8]:
         table.add_row(Text(name), str(count))
     return table

@@ -68,7 +68,7 @@ class OutputFolder:
         """Both contact sheets; the picture only if there is a picture to show."""
         self.sheet.write_text(html(sheet))
         if sheet.rows:
-            picture(sheet).save(self.path / "contact-sheet.png", optimize=True)
+            picture(sheet).save(self.path / "contact-sheet.png")
 
 
 def result_line(result: ListingResult, entry: Entry, found: Verification, root: Path) -> dict[str, Any]:

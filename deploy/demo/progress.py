@@ -34,7 +34,7 @@ class Progress:
     images: int
     verdicts: Mapping[str, int]
     stages: Mapping[str, StageTime]
-    #: Why images or listings were not published, most frequent first.
+    #: Why images or events were not published: rules of images, codes of events; most frequent first.
     reasons: Mapping[str, int]
     #: Seconds since the first event was sent.
     elapsed_s: float
@@ -82,10 +82,11 @@ def _reasons(ledger: Ledger) -> Counter[str]:
     reasons: Counter[str] = Counter()
     for entry in ledger.entries:
         for result in entry.results[:1]:
-            for error in result.errors:
-                if error.quality:
-                    reasons.update(rule.rule for rule in error.quality.rules if not rule.passed)
-            if not result.outputs and entry.code and not any(error.quality for error in result.errors):
+            stopped = [error.quality for error in result.errors if error.quality]
+            waiting = [output.quality for output in result.outputs if output.quality.verdict is Verdict.REVIEW]
+            for quality in (*stopped, *waiting):
+                reasons.update({rule.rule for rule in quality.rules if not rule.passed})
+            if not result.outputs and entry.code and not stopped:
                 reasons[entry.code] += 1
         reasons.update(letter.code for letter in entry.dead[:1])
     return reasons

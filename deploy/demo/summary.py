@@ -31,7 +31,7 @@ def summary(
         "outcomes": dict(sorted(progress.endings.items())),
         "images": progress.images,
         "verdicts": dict(sorted(progress.verdicts.items())),
-        "rejected_for": dict(progress.reasons),
+        "not_published_for": dict(progress.reasons),
         "images_per_s": round(progress.images_per_s, 3),
         "stages_ms_per_image": {name: round(stage.mean_ms, 1) for name, stage in progress.stages.items()},
         "seconds": {name: round(spent, 2) for name, spent in phases.items()},
