@@ -87,6 +87,11 @@ class Engine:
             self._pass_time()
         return self._out
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is received and not done."""
+        return self._items > 0
+
     def status(self) -> Status:
         """What the metrics show."""
         return Status.of(self._assignments.values(), self._watermarks.paused, self._dispatcher.in_flight, self._bytes)
@@ -196,9 +201,11 @@ class Engine:
     # -- time --
 
     def _on_drain(self, signal: signals.Drain) -> None:
+        until = self._now + signal.grace_s
         if self._phase is Phase.RUNNING:
             self._phase = Phase.DRAINING
-            self._drain_until = self._now + signal.grace_s
+            self._drain_until = until
+        self._drain_until = min(self._drain_until, until)
 
     def _pass_time(self) -> None:
         now, assignments = self._now, self._assignments.values()

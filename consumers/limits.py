@@ -14,7 +14,7 @@ class Limits:
 
     #: Credit: what may be with Serve at a time, whatever Serve's own capacity says.
     max_in_flight: int = 256
-    max_in_flight_bytes: int = 32 * _MIB
+    max_in_flight_bytes: int = 16 * _MIB
     #: Credit until Serve has told its capacity.
     initial_in_flight: int = 32
     max_events_per_request: int = MAX_EVENTS_PER_REQUEST

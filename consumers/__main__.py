@@ -1,0 +1,30 @@
+"""`python -m consumers`: run a worker until SIGTERM or Ctrl-C."""
+
+import logging
+import signal
+import sys
+
+from kafka.errors import KafkaError
+
+from consumers.logs import configure
+from consumers.settings import ConsumerSettings
+from consumers.worker import Worker
+
+
+def main() -> int:
+    """Run; 0 after a clean stop, 1 where Kafka cannot be used."""
+    settings = ConsumerSettings()
+    configure(settings.log_level)
+    worker = Worker(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    try:
+        worker.run()
+    except KafkaError as error:
+        logging.getLogger(__name__).critical("Kafka cannot be used: %r", error, extra={"action": "failed"})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

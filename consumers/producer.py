@@ -1,0 +1,105 @@
+"""The producer thread: results and dead letters go out, acknowledgements come back through the inbox.
+
+`KafkaProducer.send` may block for metadata or buffer space; here it blocks nobody but this thread.
+"""
+
+import logging
+import time
+from functools import partial
+from importlib.metadata import version
+from queue import SimpleQueue
+from threading import Event, Thread
+
+from kafka import KafkaProducer
+from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
+
+from consumers.actions import Publish, PublishDead
+from consumers.dead_letters import dead_letter
+from consumers.inbox import Inbox
+from consumers.records import Message
+from consumers.results import result_event
+from consumers.settings import ConsumerSettings
+from consumers.signals import Published, PublishFailed
+from serve.schemas.result import Position
+
+log = logging.getLogger(__name__)
+
+_MAX_BLOCK_MS = 10_000
+_LINGER_MS = 5
+
+
+class ResultProducer:
+    """Produces idempotently with acks=all, in the order in which it was asked."""
+
+    def __init__(self, settings: ConsumerSettings, inbox: Inbox) -> None:
+        self._settings = settings
+        self._inbox = inbox
+        self._queue: SimpleQueue[Publish | PublishDead | None] = SimpleQueue()
+        self._producer: KafkaProducer | None = None
+        #: Set by a callback when the client refuses to go on, as an idempotent producer does after some errors.
+        self._spoiled = Event()
+        self._version = version("vitrine")
+        self._thread = Thread(target=self._run, name="producer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it connects with the first message."""
+        self._thread.start()
+
+    def put(self, action: Publish | PublishDead) -> None:
+        """Produce this; from any thread, never blocks."""
+        self._queue.put(action)
+
+    def stop(self, timeout_s: float) -> None:
+        """Send what is queued, as far as the time goes."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (action := self._queue.get()) is not None:
+            try:
+                self._send(action)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the engine must hear that it was not sent
+                self._failed(action.token, error)
+        self._close()
+
+    def _send(self, action: Publish | PublishDead) -> None:
+        topic, message = self._message(action)
+        future = self._client().send(topic, key=message.key, value=message.value, headers=list(message.headers))
+        future.add_callback(lambda _: self._inbox.put(Published(action.token)))
+        future.add_errback(partial(self._failed, action.token))
+
+    def _message(self, action: Publish | PublishDead) -> tuple[str, Message]:
+        if isinstance(action, PublishDead):
+            return self._settings.dead_topic, dead_letter(action, time.time() - time.monotonic(), self._version)
+        record = action.record
+        position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
+        return self._settings.results_topic, result_event(action.result, position, action.event)
+
+    def _failed(self, token: int, error: BaseException) -> None:
+        permanent = isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
+        if not permanent and not getattr(error, "retriable", False):
+            self._spoiled.set()
+        self._inbox.put(PublishFailed(token, f"{type(error).__name__}: {error}"[:500], permanent))
+
+    def _client(self) -> KafkaProducer:
+        if self._spoiled.is_set():
+            log.warning("producer is replaced", extra={"action": "producer_replaced"})
+            self._close()
+            self._spoiled.clear()
+        if self._producer is None:
+            self._producer = KafkaProducer(
+                **self._settings.client(),
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=_LINGER_MS,
+                max_block_ms=_MAX_BLOCK_MS,
+                delivery_timeout_ms=int(self._settings.publish_timeout_s * 1000),
+                request_timeout_ms=min(_MAX_BLOCK_MS, int(self._settings.publish_timeout_s * 900)),
+                max_request_size=self._settings.max_message_bytes,
+            )
+        return self._producer
+
+    def _close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=1)

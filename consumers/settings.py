@@ -1,0 +1,150 @@
+"""Settings of the consumers: environment variables `VITRINE_CONSUMERS_*`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from consumers.limits import Limits
+from consumers.retry import RetryPolicy
+
+_MIB = 1024 * 1024
+_LIMITS = Limits()
+_POLICY = RetryPolicy()
+
+
+class ConsumerSettings(BaseSettings):
+    """Everything a worker and a reader need to know."""
+
+    model_config = SettingsConfigDict(env_prefix="VITRINE_CONSUMERS_", frozen=True)
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, separated by commas.")
+    api_version: str | None = Field(
+        None, description="Kafka version to speak, such as 2.3. Only for brokers that it cannot be read from."
+    )
+    group: str = Field("vitrine", description="Consumer group.")
+    group_instance_id: str | None = Field(None, description="Static membership: a name that is unique in the group.")
+    topics: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("listings.new.high", "listings.new", "listings.new.low"),
+        description="Topics of listing events, separated by commas.",
+    )
+    results_topic: str = Field("listings.enriched", description="Topic of the results.")
+    dead_topic: str = Field("listings.dead", description="Topic of the dead letters.")
+    offset_reset: Literal["earliest", "latest"] = Field(
+        "earliest", description="Where to start in a partition without a committed offset."
+    )
+    isolation_level: Literal["read_committed", "read_uncommitted"] = Field(
+        "read_committed", description="Whether events of open and aborted transactions are hidden."
+    )
+    session_timeout_s: float = Field(10.0, ge=1, description="Without a heartbeat for this time, a worker is replaced.")
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to Kafka."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="SASL mechanism."
+    )
+    sasl_username: str | None = Field(None, description="SASL user.")
+    sasl_password: SecretStr | None = Field(None, description="SASL password.")
+    ssl_cafile: str | None = Field(None, description="File of trusted certificates, PEM.")
+    ssl_certfile: str | None = Field(None, description="Client certificate for mTLS, PEM.")
+    ssl_keyfile: str | None = Field(None, description="Its private key, PEM.")
+    ssl_password: SecretStr | None = Field(None, description="Password of the private key.")
+    ssl_check_hostname: bool = Field(True, description="Whether the broker's certificate must name its host.")
+
+    serve_url: str = Field("http://127.0.0.1:8000", description="Where Serve answers.")
+    serve_idle_s: float = Field(
+        120.0, gt=0, description="An answer stream without a byte for this time counts as broken, in seconds."
+    )
+    capacity_every_s: float = Field(1.0, gt=0, description="How often Serve is asked for its capacity, in seconds.")
+
+    max_in_flight: int = Field(
+        _LIMITS.max_in_flight, ge=1, description="Events with Serve at a time, whatever capacity it tells."
+    )
+    max_in_flight_bytes: int = Field(
+        _LIMITS.max_in_flight_bytes, ge=1, description="Bytes of events with Serve at a time."
+    )
+    window: int = Field(_LIMITS.window, ge=2, description="Offsets in work per partition, at most 4096.")
+    poll_batch: int = Field(_LIMITS.poll_batch, ge=1, description="Records per poll.")
+    buffered_high: int = Field(_LIMITS.buffered_high, ge=1, description="Events in memory at which fetching pauses.")
+    buffered_low: int = Field(_LIMITS.buffered_low, ge=1, description="Events in memory at which fetching resumes.")
+    buffered_bytes_high: int = Field(
+        _LIMITS.buffered_bytes_high, ge=1, description="Bytes of events in memory at which fetching pauses."
+    )
+    buffered_bytes_low: int = Field(
+        _LIMITS.buffered_bytes_low, ge=1, description="Bytes of events in memory at which fetching resumes."
+    )
+    fetch_max_bytes: int = Field(16 * _MIB, ge=1024, description="Bytes that one fetch from a broker may give.")
+    commit_every_s: float = Field(_LIMITS.commit_every_s, gt=0, description="Seconds between commits.")
+    commit_every: int = Field(_LIMITS.commit_every, ge=1, description="Finished events after which a commit is due.")
+    commit_deadline_s: float = Field(
+        _LIMITS.commit_deadline_s,
+        gt=0,
+        description="An unanswered commit counts as failed after this time, in seconds.",
+    )
+    item_deadline_s: float = Field(
+        _LIMITS.item_deadline_s, gt=0, description="One try of an event may take this long, in seconds."
+    )
+    max_attempts: int = Field(_POLICY.max_attempts, ge=1, description="Tries of an event with transient errors.")
+    alone_after_breaks: int = Field(
+        _LIMITS.alone_after_breaks, ge=1, description="Broken streams after which an event travels alone."
+    )
+    drain_s: float = Field(25.0, ge=0, description="Time to finish what is in flight when stopping, in seconds.")
+    publish_timeout_s: float = Field(30.0, gt=0, description="A result not acknowledged in this time is sent again.")
+    max_message_bytes: int = Field(_MIB, ge=1024, description="Largest message that the producer may send.")
+    metrics_port: int | None = Field(None, description="Port of the Prometheus page; none by default, 0 for any.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("api_version", "group_instance_id", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    def client(self) -> dict[str, Any]:
+        """The arguments that all Kafka clients share."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": [server.strip() for server in self.bootstrap.split(",")],
+            "security_protocol": self.security_protocol,
+        }
+        if self.api_version is not None:
+            options["api_version"] = tuple(int(part) for part in self.api_version.split("."))
+        if self.security_protocol.startswith("SASL"):
+            options["sasl_mechanism"] = self.sasl_mechanism
+            options["sasl_plain_username"] = self.sasl_username
+            options["sasl_plain_password"] = self.sasl_password and self.sasl_password.get_secret_value()
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_cafile"] = self.ssl_cafile
+            options["ssl_certfile"] = self.ssl_certfile
+            options["ssl_keyfile"] = self.ssl_keyfile
+            options["ssl_password"] = self.ssl_password and self.ssl_password.get_secret_value()
+            options["ssl_check_hostname"] = self.ssl_check_hostname
+        return options
+
+    def limits(self) -> Limits:
+        """The bounds of the engine."""
+        return Limits(
+            max_in_flight=self.max_in_flight,
+            max_in_flight_bytes=self.max_in_flight_bytes,
+            item_deadline_s=self.item_deadline_s,
+            alone_after_breaks=self.alone_after_breaks,
+            window=self.window,
+            poll_batch=self.poll_batch,
+            buffered_high=self.buffered_high,
+            buffered_low=self.buffered_low,
+            buffered_bytes_high=self.buffered_bytes_high,
+            buffered_bytes_low=self.buffered_bytes_low,
+            commit_every_s=self.commit_every_s,
+            commit_every=self.commit_every,
+            commit_deadline_s=self.commit_deadline_s,
+        )
+
+    def policy(self) -> RetryPolicy:
+        """What becomes of failed tries."""
+        return RetryPolicy(max_attempts=self.max_attempts)

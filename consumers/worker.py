@@ -1,0 +1,60 @@
+"""A worker: engine, poll thread, Serve client and producer, wired together."""
+
+import logging
+from random import Random
+
+from consumers import logs
+from consumers.client import ServeClient
+from consumers.engine import Engine
+from consumers.inbox import Inbox
+from consumers.metrics import Metrics
+from consumers.poll import Poller
+from consumers.producer import ResultProducer
+from consumers.settings import ConsumerSettings
+from consumers.signals import Drain
+
+log = logging.getLogger(__name__)
+
+_JOIN_S = 5.0
+
+
+class Worker:
+    """Consumes until it is stopped. `run` belongs to one thread; `stop` may be called from any, also from a handler."""
+
+    def __init__(self, settings: ConsumerSettings, *, seed: int | None = None) -> None:
+        self._settings = settings
+        self._inbox = Inbox()
+        self._stops = 0
+        self.metrics = Metrics()
+        self._client = ServeClient(settings, self._inbox)
+        self._producer = ResultProducer(settings, self._inbox)
+        self._engine = Engine(settings.limits(), settings.policy(), Random(seed))  # noqa: S311 - jitter, no secret
+
+    def run(self) -> None:
+        """Work until `stop`; raise `KafkaError` where the brokers cannot be used."""
+        poller = Poller(
+            self._settings,
+            self._engine,
+            self._inbox,
+            client=self._client,
+            producer=self._producer,
+            watchers=(self.metrics.saw, logs.saw),
+            show=self.metrics.show,
+        )
+        if self._settings.metrics_port is not None:
+            port = self.metrics.serve(self._settings.metrics_port)
+            log.info("metrics at port %d", port, extra={"action": "metrics", "port": port})
+        self._client.start()
+        self._producer.start()
+        log.info("worker runs", extra={"action": "started", "group": self._settings.group})
+        try:
+            poller.run()
+        finally:
+            self._producer.stop(_JOIN_S)
+            self._client.stop(_JOIN_S)
+            log.info("worker has stopped", extra={"action": "stopped"})
+
+    def stop(self) -> None:
+        """Finish what is in flight, commit, and end; asked twice, do not wait for what is in flight."""
+        self._stops += 1
+        self._inbox.put(Drain(self._settings.drain_s if self._stops == 1 else 0.0))
