@@ -32,6 +32,6 @@ class DeploySettings(BaseSettings):
     start_timeout_s: float = Field(default=90, gt=0, description="Seconds a local service may take to get ready.")
     serve_timeout_s: float = Field(default=240, gt=0, description="Seconds Ray Serve may take to get ready.")
     stop_timeout_s: float = Field(
-        default=20, ge=0, description="Seconds a local service may take to stop before it is killed."
+        default=35, ge=0, description="Seconds a local service may take to stop before it is killed."
     )
     debug: bool = Field(default=False, description="Show the Python stack of errors on the command line.")

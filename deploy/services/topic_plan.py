@@ -1,11 +1,15 @@
-"""The topics that Vitrine uses."""
+"""The topics that Vitrine uses here."""
 
-#: Listing events, by priority.
+from consumers.settings import ConsumerSettings
+
+#: Listing events: the usual ones, the urgent ones, backfills.
 EVENTS = ("listings.new", "listings.new.high", "listings.new.low")
-RESULTS = "listings.enriched"
-DEAD = "listings.dead"
 
 
 def wanted_topics(partitions: int) -> dict[str, int]:
-    """All topics with their number of partitions. Dead letters are few and best read in one order."""
-    return {**dict.fromkeys((*EVENTS, RESULTS), partitions), DEAD: 1}
+    """All topics of the consumers' settings with their number of partitions.
+
+    Dead letters are few and best read in one order.
+    """
+    settings = ConsumerSettings()
+    return {**dict.fromkeys((*settings.topics, settings.results_topic), partitions), settings.dead_topic: 1}
