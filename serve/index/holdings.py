@@ -18,6 +18,9 @@ from serve.schemas.outcome import Outcome
 
 #: `listings.revision` of a listing that has no answer yet.
 _NONE_YET = -1
+#: A deletion that neither ended nor came again for so long was given up: its objects may be claimed anew. It must be
+#: far longer than a deletion can take in the store.
+ABANDONED_S = 15 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +69,17 @@ def note_revision(connection: Connection, item: EnrichItem, outcome: Outcome | N
     )
 
 
-def claim_object(connection: Connection, listing: ListingState, revision: int, key: str) -> str | None:
+def claim_object(connection: Connection, listing: ListingState, revision: int, key: str, now: int) -> str | None:
     """Refer to the object and give its record as JSON; raise `ObjectBusy` while it is being removed."""
     insert_missing(connection, objects, key=key)
     row = connection.execute(
-        select(objects.c.condemned_by, objects.c.record).where(objects.c.key == key).with_for_update()
+        select(objects.c.condemned_at, objects.c.record).where(objects.c.key == key).with_for_update()
     ).one_or_none()
     # No row: the end of a deletion took it away between the two statements.
-    if row is None or row.condemned_by is not None:
+    if row is None or (row.condemned_at is not None and now - row.condemned_at < ABANDONED_S):
         raise ObjectBusy
+    if row.condemned_at is not None:
+        connection.execute(update(objects).where(objects.c.key == key).values(condemned_by=None, condemned_at=None))
     insert_missing(connection, object_refs, key=key, listing_ref=listing.ref, revision=revision)
     connection.execute(
         update(object_refs)
@@ -85,7 +90,7 @@ def claim_object(connection: Connection, listing: ListingState, revision: int, k
     return record
 
 
-def condemn_objects(connection: Connection, listing: ListingState, revision: int) -> None:
+def condemn_objects(connection: Connection, listing: ListingState, revision: int, now: int) -> None:
     """Drop the listing's references up to the revision and condemn what nothing else refers to."""
     of_listing = (object_refs.c.listing_ref == listing.ref) & (object_refs.c.revision <= revision)
     held = select(object_refs.c.key).where(of_listing)
@@ -102,17 +107,20 @@ def condemn_objects(connection: Connection, listing: ListingState, revision: int
         connection.execute(
             update(objects)
             .where(objects.c.key.in_(keys[start : start + 500]), ~referred)
-            .values(condemned_by=listing.ref, record=None)
+            .values(condemned_by=listing.ref, condemned_at=now, record=None)
         )
 
 
-def condemned_keys(connection: Connection, listing: ListingState) -> tuple[str, ...]:
-    """The objects that the listing's deletion has yet to remove from the store, in order."""
+def condemned_keys(connection: Connection, listing: ListingState, now: int) -> tuple[str, ...]:
+    """The objects that the listing's deletion has yet to remove from the store, in order; its time starts anew."""
     query = select(objects.c.key).where(objects.c.condemned_by == listing.ref).order_by(objects.c.key)
-    return tuple(connection.execute(query.with_for_update()).scalars())
+    keys = tuple(connection.execute(query.with_for_update()).scalars())
+    connection.execute(update(objects).where(objects.c.condemned_by == listing.ref).values(condemned_at=now))
+    return keys
 
 
 def forget_condemned(connection: Connection, listing: ListingState) -> None:
     """The listing's deletion is over: its objects are gone from the store."""
-    if condemned_keys(connection, listing):
-        connection.execute(delete(objects).where(objects.c.condemned_by == listing.ref))
+    condemned = objects.c.condemned_by == listing.ref
+    connection.execute(select(objects.c.key).where(condemned).order_by(objects.c.key).with_for_update())
+    connection.execute(delete(objects).where(condemned))

@@ -63,27 +63,27 @@ class SqlIndex:
                 return Answered(result=self._keep(connection, item, self._clerk.duplicate(item, first)))
             deletion = item.type is EventType.DELETED
             if listing.overtakes(item):
-                keys = condemned_keys(connection, listing) if deletion else ()
+                keys = condemned_keys(connection, listing, self._now()) if deletion else ()
                 if keys:
                     return Removal(keys=keys)
                 return Answered(result=self._keep(connection, item, self._clerk.stale(item, listing.revision)))
             if not deletion:
                 return Accepted()
-            condemn_objects(connection, listing, item.listing.revision)
+            condemn_objects(connection, listing, item.listing.revision, self._now())
             note_revision(connection, item, None)
-            return Removal(keys=condemned_keys(connection, listing))
+            return Removal(keys=condemned_keys(connection, listing, self._now()))
 
     def claim(self, item: EnrichItem, key: str) -> Output | None:
         """Note that the listing refers to the object, before it is written; give its record if it is known.
 
         Raise `ObjectBusy` while a deletion removes the same key, and when the listing itself was deleted meanwhile:
-        the repeat of the event is then told that it is stale.
+        the repeat of the event is then told that it is stale. What a deletion left half done long ago may be claimed.
         """
         with self._database.transaction() as connection:
             listing = lock_listing(connection, item)
             if listing.deleted and listing.overtakes(item):
                 raise ObjectBusy("the listing was deleted meanwhile")
-            record = claim_object(connection, listing, item.listing.revision, key)
+            record = claim_object(connection, listing, item.listing.revision, key, self._now())
         return None if record is None else Output.model_validate_json(record)
 
     def record(self, output: Output) -> None:
@@ -104,6 +104,9 @@ class SqlIndex:
             if item.type is EventType.DELETED:
                 forget_condemned(connection, listing)
             return self._keep(connection, item, self._settle(connection, item, listing, result))
+
+    def _now(self) -> int:
+        return int(self._clerk.clock().timestamp())
 
     def _settle(
         self, connection: Connection, item: EnrichItem, listing: ListingState, result: ListingResult

@@ -59,6 +59,8 @@ objects = Table(
     Column("key", String(512), primary_key=True),
     #: The listing whose deletion is removing the object just now; None for a living one.
     Column("condemned_by", String(64), index=True),
+    #: When that deletion began or was last repeated, in seconds since 1970.
+    Column("condemned_at", BigInteger),
     #: The `Output` as JSON once the object is stored.
     Column("record", Text),
 )

@@ -10,15 +10,20 @@ from sqlalchemy import create_engine, text
 from serve.errors import IndexUnavailable
 from serve.index import SqlIndex
 from serve.index.tables import metadata
-from tests.support.index_contract import IndexContract, event
+from tests.support.index_contract import Clock, IndexContract, event
 from tests.support.index_model import IndexHistory
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def index(postgres_url: str) -> Iterator[SqlIndex]:
-    index = SqlIndex(postgres_url)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def index(postgres_url: str, clock: Clock) -> Iterator[SqlIndex]:
+    index = SqlIndex(postgres_url, clock=clock)
     index.create_schema()
     yield index
     index.close()

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from serve.errors import ObjectBusy
 from serve.index import SqlIndex
+from serve.index.holdings import ABANDONED_S
 from serve.interfaces import Accepted, Answered, Removal, ResultIndex
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType, Listing
@@ -16,6 +17,16 @@ from serve.schemas.result import ListingResult, Output, Position, Quality
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CREATED, UPDATED, DELETED = EventType.CREATED, EventType.UPDATED, EventType.DELETED
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 def event(
@@ -92,7 +103,7 @@ def work(index: ResultIndex, item: EnrichItem, *keys: str) -> ListingResult:
 
 
 class IndexContract:
-    """Inherit and give a fixture `index`."""
+    """Inherit and give a fixture `index` that goes by the fixture `clock`."""
 
     def test_a_new_event_is_work_until_it_is_finished(self, index: SqlIndex) -> None:
         item = event(offset=1)
@@ -190,6 +201,21 @@ class IndexContract:
         index.record(output("k1"))  # a late worker must not bring it back
         index.finish(gone, answer(gone, Outcome.REMOVED))
         assert index.claim(hat, "k1") is None
+
+    def test_a_deletion_that_was_given_up_does_not_hold_its_objects_for_ever(
+        self, index: SqlIndex, clock: Clock
+    ) -> None:
+        work(index, event("shirt", offset=1), "k1", "k2")
+        gone, hat = event("shirt", 2, offset=2, kind=DELETED), event("hat", offset=3)
+        index.begin(gone)
+        clock.now += timedelta(seconds=ABANDONED_S - 1)
+        index.begin(gone)  # a repeat starts the time anew
+        clock.now += timedelta(seconds=ABANDONED_S - 1)
+        with pytest.raises(ObjectBusy):
+            index.claim(hat, "k1")
+        clock.now += timedelta(seconds=1)
+        assert index.claim(hat, "k1") is None
+        assert index.begin(gone) == Removal(keys=("k2",))
 
     def test_an_object_that_is_gone_gets_no_record_from_a_late_worker(self, index: SqlIndex) -> None:
         work(index, event("shirt", offset=1), "k1")

@@ -13,7 +13,7 @@ from serve.errors import IndexUnavailable
 from serve.index import SqlIndex
 from serve.interfaces import Removal
 from serve.schemas.outcome import Outcome
-from tests.support.index_contract import DELETED, IndexContract, answer, event, work
+from tests.support.index_contract import DELETED, Clock, IndexContract, answer, event, work
 from tests.support.index_model import IndexHistory
 
 
@@ -23,8 +23,13 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def index(url: str) -> Iterator[SqlIndex]:
-    index = SqlIndex(url)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def index(url: str, clock: Clock) -> Iterator[SqlIndex]:
+    index = SqlIndex(url, clock=clock)
     index.create_schema()
     yield index
     index.close()
