@@ -36,7 +36,11 @@ def test_the_built_in_catalog_has_what_is_promised() -> None:
 
 
 def test_every_fault_is_reported_at_once_with_file_path_and_reason(tmp_path: Path) -> None:
-    write(tmp_path, "recipes/a.yaml", "recipe: a\nversion: 1\ndescription: x\nvariants:\n- name: v\n  operations: [{op: recolor, colour: red}]\n")
+    write(
+        tmp_path,
+        "recipes/a.yaml",
+        "recipe: a\nversion: 1\ndescription: x\nvariants:\n- name: v\n  operations: [{op: recolor, colour: red}]\n",
+    )
     write(tmp_path, "recipes/b.yaml", "recipe: [unclosed")
     write(tmp_path, "channels/c.yaml", "channel: c\nversion: 1\ntitle: C\nsource: x\nformats: [jpeg]\nmax_bytes: -1\n")
     found = faults(tmp_path)
@@ -113,7 +117,9 @@ def test_the_most_specific_selection_wins(tmp_path: Path, fields: dict[str, obje
         "most": "{tenants: [acme], categories: [clothing], channels: [ebay], locales: [de-DE]}",
     }
     for name, select in selections.items():
-        write(tmp_path, f"recipes/{name}.yaml", f"recipe: {name}\nversion: 1\ndescription: x\nselect: {select}\n{WHITE}\n")
+        write(
+            tmp_path, f"recipes/{name}.yaml", f"recipe: {name}\nversion: 1\ndescription: x\nselect: {select}\n{WHITE}\n"
+        )
     assert load_catalog(tmp_path).choose(listing(**fields)).recipe == chosen
 
 

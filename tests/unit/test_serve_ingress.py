@@ -175,7 +175,7 @@ def test_a_full_house_answers_503_with_the_time_to_wait() -> None:
             for family in text_string_to_metric_families(figures)
             for sample in family.samples
         }
-        assert samples["vitrine_ingress_lines_total", "result", "enriched"] == 3
+        assert samples["vitrine_ingress_lines_total", "enriched", "result"] == 3
         assert samples["vitrine_ingress_refused_total",] == 1
         assert samples["vitrine_ingress_in_flight",] == 0
 

@@ -1,0 +1,162 @@
+"""The application on a real Ray Serve, started as a user starts it, with a real S3 protocol behind it."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from serve.schemas.exchange import EnrichItem
+from tests.support.photos import garment, photo_server
+from tests.support.servers import StoreServer
+from tests.support.small_studio import item
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 240
+
+
+@dataclass
+class Served:
+    """A running `serve run deploy/serve.yaml`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    photos: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def config(folder: Path, port: int) -> Path:
+    document = yaml.safe_load((ROOT / "deploy/serve.yaml").read_text())
+    document["http_options"]["port"] = port
+    for deployment in document["applications"][0]["deployments"]:
+        deployment["num_replicas"] = 1
+    file = folder / "serve.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+def wait_ready(served: Served) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{served.url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        assert served.process.poll() is None, served.log.read_text()[-3000:]
+        time.sleep(0.5)
+    pytest.fail(f"not ready in {PATIENCE_S} s:\n{served.log.read_text()[-3000:]}")
+
+
+def members(session: int) -> list[str]:
+    """Processes that carry our mark in their environment, the whole family of a Ray among them."""
+    mark = f"VITRINE_TEST_FAMILY={session}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0") and folder.name != str(os.getpid()):
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("serve")
+    port = free_port()
+    with photo_server() as photos:
+        photos.add("shirt.jpg", garment())
+        env = {
+            **os.environ,
+            "VITRINE_TEST_FAMILY": str(port),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": "200000000",
+            "VITRINE_SERVE_S3_ENDPOINT": embedded_store.endpoint,
+            "VITRINE_SERVE_S3_ACCESS_KEY": embedded_store.access_key,
+            "VITRINE_SERVE_S3_SECRET_KEY": embedded_store.secret_key,
+            "VITRINE_SERVE_S3_BUCKET": embedded_store.bucket,
+            "VITRINE_SERVE_FETCH_ALLOW": photos.origin,
+            "VITRINE_SERVE_STATE_DIR": str(folder / "state"),
+        }
+        log = folder / "serve.log"
+        command = [str(Path(sys.executable).with_name("serve")), "run", "--address", "local"]
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [*command, str(config(folder, port))], cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True
+            )
+        started = Served(f"http://127.0.0.1:{port}", process, log, photos.url("shirt.jpg"))
+        try:
+            wait_ready(started)
+            yield started
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def enrich(served: Served, *events: EnrichItem) -> dict[int, dict[str, object]]:
+    body = {"items": [event.model_dump(mode="json") for event in events]}
+    with httpx.stream("POST", f"{served.url}/v1/enrich", json=body, timeout=PATIENCE_S) as response:
+        assert response.status_code == 200
+        lines = [json.loads(line) for line in response.iter_lines()]
+    return {line["ref"]: line for line in lines}
+
+
+def test_an_event_goes_in_and_its_images_lie_in_the_bucket(served: Served, embedded_store: StoreServer) -> None:
+    good = item(served.photos, offset=1, recipe="studio")
+    missing = item(served.photos + ".none", offset=2, listing_id="L2")
+    answers = enrich(served, good, missing)
+    result, failed = answers[1]["result"], answers[2]["result"]
+    assert isinstance(result, dict)
+    assert isinstance(failed, dict)
+    assert result["outcome"] in ("enriched", "review_required"), result["errors"]
+    assert len(result["outputs"]) == 3
+    for output in result["outputs"]:
+        stored = embedded_store.client().get_object(Bucket=embedded_store.bucket, Key=output["key"])
+        assert hashlib.sha256(stored["Body"].read()).hexdigest() == output["sha256"]
+        assert stored["ContentType"] == "image/jpeg"
+    assert (failed["outcome"], failed["code"]) == ("failed", "source_not_found")
+    assert enrich(served, good)[1]["result"] == result
+
+
+def test_the_door_tells_capacity_recipes_and_previews(served: Served) -> None:
+    assert httpx.get(f"{served.url}/v1/capacity").json() == {
+        "replicas": 1,
+        "max_in_flight": 8,
+        "max_events_per_request": 32,
+    }
+    assert "everything" in [recipe["recipe"] for recipe in httpx.get(f"{served.url}/v1/recipes").json()]
+    form = {"recipe": "studio", "variants": "white"}
+    shown = httpx.post(f"{served.url}/v1/preview", files={"image": garment()}, data=form, timeout=PATIENCE_S).json()
+    assert [image["variant"] for image in shown["images"]] == ["white"]
+    refused = httpx.post(f"{served.url}/v1/preview", files={"image": b"text"}, data=form, timeout=PATIENCE_S)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unsupported_format")
+    assert httpx.get(f"{served.url}/docs").status_code == 200
+
+
+def test_interrupting_leaves_no_process(served: Served) -> None:
+    family = served.url.rsplit(":", 1)[1]
+    assert len(members(int(family))) > 3
+    served.process.send_signal(signal.SIGINT)
+    served.process.wait(60)
+    deadline = time.monotonic() + 30
+    while members(int(family)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert members(int(family)) == []
