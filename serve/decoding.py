@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from serve.colour_space import to_srgb
 from serve.errors import CorruptImage, SourceError, TooManyPixels, TooSmall, UnsupportedFormat
@@ -74,7 +74,7 @@ def decode(fetched: FetchedBytes, image_id: str, limits: DecodeLimits = _DEFAULT
     )
 
 
-def _check_header(image: Image.Image, limits: DecodeLimits) -> None:
+def _check_header(image: ImageFile.ImageFile, limits: DecodeLimits) -> None:
     width, height = image.size
     if width * height > limits.max_pixels:
         raise TooManyPixels(f"{width} x {height} pixels are more than the limit of {limits.max_pixels:,}")
@@ -83,6 +83,16 @@ def _check_header(image: Image.Image, limits: DecodeLimits) -> None:
         raise TooManyPixels(f"{decoded:,} bytes decoded are more than the limit of {limits.max_decoded_bytes:,}")
     if min(width, height) < limits.min_side:
         raise TooSmall(f"{width} x {height} pixels: no side may be under {limits.min_side}")
+    if image.format == "TIFF" and not _strips_cover(image):
+        raise CorruptImage("the strips of the image do not cover it")
+
+
+def _strips_cover(image: ImageFile.ImageFile) -> bool:
+    """Pillow leaves black what no strip of a TIFF covers: a few bytes could stand for a picture of any size."""
+    boxes = [tile.extents for tile in image.tile if tile.extents is not None]
+    right, bottom = (max((box[side] for box in boxes), default=0) for side in (2, 3))
+    # By area: the orientation may have turned the size, never the boxes.
+    return right * bottom >= image.width * image.height
 
 
 def _upright_srgb(image: Image.Image) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], list[str]]:

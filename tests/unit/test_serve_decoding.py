@@ -312,6 +312,16 @@ def test_truncated_files_are_refused(file_format: str, share: float) -> None:
         decoded(body[: int(len(body) * share)])
 
 
+def test_a_tiff_whose_strips_do_not_cover_it_is_refused() -> None:
+    """A few hundred bytes must not stand for fifty million black pixels."""
+    body = bytearray(saved(COLOUR, "TIFF"))
+    height = body.index(struct.pack("<HHI", 257, 4, 1)) + 8
+    assert struct.unpack_from("<I", body, height) == (COLOUR.height,)
+    struct.pack_into("<I", body, height, 500_000)
+    with pytest.raises(CorruptImage, match="cover"):
+        decoded(bytes(body))
+
+
 def test_a_text_bomb_in_a_png_is_refused() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("bomb", "a" * 3_000_000, zip=True)
