@@ -1,30 +1,63 @@
 """The `vitrine` command.
 
-Each command group is a module of this package with a `register(app)` function; `GROUPS` lists them in the order of the
-help page.
+Each command is in a module of this package with a `register(app)` function; `COMMANDS` lists them in the order of the
+help page. A module is imported when its command is asked for: together they need seconds to import.
 """
 
 import os
+import signal
 import sys
+from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
+from typing import Any
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
-from deploy.cli import catalog, consume, demo, doctor, produce, services, tail, topics
 from deploy.cli.console import print_error
 from deploy.errors import DeployError
 from deploy.settings import DeploySettings
 
-GROUPS: tuple[ModuleType, ...] = (demo, services, topics, produce, consume, tail, catalog, doctor)
+#: Command to module.
+COMMANDS = {
+    "demo": "demo",
+    "up": "up",
+    "down": "down",
+    "status": "down",
+    "topics": "topics",
+    "produce": "produce",
+    "consume": "consume",
+    "tail": "tail",
+    "doctor": "doctor",
+    "recipes": "catalog",
+    "channels": "catalog",
+}
 
 HELP = """Vitrine: a streaming photo studio for online catalogs.
 
 Kafka listing events go through consumers and Ray Serve into an S3-compatible store, as store-ready images."""
 
+
+class LazyCommands(TyperGroup):
+    """A group that imports the module of a command when it is needed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature of the base class
+        """All names, in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command; None where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = typer.Typer()
+        import_module(f"deploy.cli.{COMMANDS[cmd_name]}").register(module)
+        return typer.main.get_group(module).get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
     name="vitrine",
+    cls=LazyCommands,
     help=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,12 +82,14 @@ def _options(
         os.environ["VITRINE_DEPLOY_DEBUG"] = "1"
 
 
-for group in GROUPS:
-    group.register(app)
+def _end(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def main() -> None:
     """Run the command line. An error ends in one line on stderr and exit code 1, Ctrl-C in exit code 130."""
+    # An exception, so that what a command started is stopped on the way out.
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except DeployError as error:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from consumers.settings import ConsumerSettings
 from deploy.errors import ServiceFailed
 
-_TIMEOUT_MS = 15_000
+_TIMEOUT_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,11 @@ class TopicCheck:
 
 @contextmanager
 def _admin(bootstrap: str, api_version: tuple[int, int] | None) -> Iterator[KafkaAdminClient]:
-    version: dict[str, Any] = {} if api_version is None else {"api_version": api_version}
+    # The settings of the consumers bring users, passwords and certificates.
+    version = None if api_version is None else ".".join(map(str, api_version))
+    options = ConsumerSettings(bootstrap=bootstrap, api_version=version).client()
     try:
-        with closing(KafkaAdminClient(bootstrap_servers=bootstrap.split(","), **version)) as admin:
+        with closing(KafkaAdminClient(**options, bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
             yield admin
     except KafkaError as error:
         raise ServiceFailed(f"Kafka at {bootstrap} does not do as asked: {error}") from error

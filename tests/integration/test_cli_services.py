@@ -27,7 +27,8 @@ def vitrine(tmp_path: Path) -> Iterator[Run]:
         return subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=180, check=False)
 
     yield run
-    run("down")
+    if (tmp_path / "state").exists():
+        run("down")
 
 
 def answer(result: subprocess.CompletedProcess[str]) -> Any:
