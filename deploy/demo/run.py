@@ -21,7 +21,7 @@ from deploy.demo.sending import EventSender, Receipt
 from deploy.demo.sheet import Extra, Sheet, extra_of, row_of
 from deploy.demo.summary import summary
 from deploy.demo.verify import Verification, fetch_all
-from deploy.errors import DeployError, ServiceFailed
+from deploy.errors import DeployError, ServiceFailed, StateConflict
 from deploy.services.connection import settings_for
 from deploy.services.interface import Endpoints
 from deploy.services.processes import alive
@@ -97,6 +97,11 @@ class Demo:
             raise DeployError(error.message) from error
         if self._options.photos is not None:
             photos.shelves(self._options.photos)
+        known = StateFile(self._settings.state_dir).read() if self._options.keep else None
+        if known is not None and any(map(alive, known.processes)):
+            raise StateConflict(
+                f"services of {self._settings.state_dir} are running; stop them with `vitrine down` first"
+            )
 
     def _photos(self) -> Iterator[photos.ListingPhoto]:
         options = self._options
