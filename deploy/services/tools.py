@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.errors import ToolMissing
@@ -62,10 +63,9 @@ def kafka_jars() -> Path:
         maven = shutil.which("mvn")
         if maven is None:
             raise ToolMissing(f"real Kafka needs Maven once, to fetch Kafka {KAFKA_VERSION}: install `maven`")
-        draft = _draft(folder)
-        copy = ["dependency:copy-dependencies", f"-DoutputDirectory={draft}"]
-        _install([maven, "-q", "-B", "-f", str(_POM), *copy], "Kafka's jars")
-        _publish(draft, folder)
+        with _filling(folder) as draft:
+            copy = ["dependency:copy-dependencies", f"-DoutputDirectory={draft}"]
+            _install([maven, "-q", "-B", "-f", str(_POM), *copy], "Kafka's jars")
     return folder
 
 
@@ -76,27 +76,23 @@ def versitygw() -> Path:
         go = shutil.which("go")
         if go is None:
             raise ToolMissing(f"the real store needs Go once, to build versitygw {VERSITYGW_VERSION}: install `golang`")
-        draft = _draft(folder)
-        _install([go, "install", _VERSITYGW], "versitygw", {"GOBIN": str(draft), "GOFLAGS": "-p=2"})
-        _publish(draft, folder)
+        with _filling(folder) as draft:
+            _install([go, "install", _VERSITYGW], "versitygw", {"GOBIN": str(draft), "GOFLAGS": "-p=2"})
     return folder / "versitygw"
 
 
-def _draft(folder: Path) -> Path:
+@contextmanager
+def _filling(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which then takes the name `folder`; nothing is left of it where the filling fails."""
     draft = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    return draft
-
-
-def _publish(draft: Path, folder: Path) -> None:
-    """Give the finished folder its name; another process may have been faster, which is as good."""
     try:
-        draft.rename(folder)
-    except OSError:
+        yield draft
+        # Another process may have been faster, which is as good.
         if not folder.is_dir():
-            raise
-        shutil.rmtree(draft)
+            draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _install(command: Sequence[str], what: str, env: dict[str, str] | None = None) -> None:

@@ -5,6 +5,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import OffsetAndMetadata
 
+from deploy.services.kafka_real import RealKafka
+from deploy.services.kafka_topics import ensure_topics
 from tests.support.servers import KafkaServer, unique
 
 pytestmark = pytest.mark.real
@@ -53,3 +55,25 @@ def test_idempotent_producer_group_and_commit_metadata(server: KafkaServer) -> N
     committed = consumer.committed(partition, metadata=True)
     assert (committed.offset, committed.metadata) == (7, metadata)
     consumer.close(timeout_ms=2000)
+
+
+def test_three_brokers_lose_nothing_when_one_is_killed(real_kafka_cluster: RealKafka) -> None:
+    server = KafkaServer(bootstrap=real_kafka_cluster.bootstrap, api_version=None)
+    topic = unique("chaos")
+    ensure_topics(server.bootstrap, {topic: 3}, copies=3)
+    producer = KafkaProducer(**server.client(enable_idempotence=True, acks="all"))
+    sent = [b"%d" % number for number in range(60)]
+    for number, value in enumerate(sent):
+        producer.send(topic, value, key=value)
+        if number == 20:
+            producer.flush(30)
+            real_kafka_cluster.kill(2)
+            assert not real_kafka_cluster.healthy()
+        if number == 40:
+            real_kafka_cluster.restart(2)
+            assert real_kafka_cluster.healthy()
+    producer.flush(60)
+    producer.close(timeout=5)
+    consumer, values = consume(server, topic, unique("group"), len(sent))
+    consumer.close(timeout_ms=2000)
+    assert sorted(values) == sorted(sent)
