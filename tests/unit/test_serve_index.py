@@ -1,6 +1,7 @@
 """The index contract and random histories on SQLite; errors of the database."""
 
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,19 +105,20 @@ def test_a_locked_database_is_unavailable(url: str, index: SqlIndex, monkeypatch
             SqlIndex(url).begin(event(offset=1))
 
 
-def _work_in_process(url: str, first: int) -> None:
-    index = SqlIndex(url)
-    for offset in range(first, first + 8):
-        work(index, event(f"listing-{offset % 3}", offset, offset=offset), f"k{offset % 4}")
+WORKER = """
+import sys
+from serve.index import SqlIndex
+from tests.support.index_contract import event, work
+
+index = SqlIndex(sys.argv[1])
+for offset in range(8):
+    work(index, event(f"listing-{offset % 3}", offset, offset=offset), f"k{offset % 4}")
+"""
 
 
 def test_several_processes_share_one_file(url: str, index: SqlIndex) -> None:
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_work_in_process, args=(url, first)) for first in (0, 0)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    root = Path(__file__).parents[2]
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER, url], cwd=root) for _ in range(2)]
+    assert [worker.wait(120) for worker in workers] == [0, 0]
     outcomes = {work(index, event(f"listing-{offset % 3}", offset, offset=offset)).outcome for offset in range(8)}
     assert outcomes <= {Outcome.ENRICHED, Outcome.STALE}
