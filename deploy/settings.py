@@ -30,7 +30,7 @@ class DeploySettings(BaseSettings):
     bucket: str = Field(default="vitrine", description="S3 bucket for the finished images; created if missing.")
     partitions: int = Field(default=6, ge=1, description="Partitions of topics that are created here.")
     start_timeout_s: float = Field(default=90, gt=0, description="Seconds a local service may take to get ready.")
-    serve_timeout_s: float = Field(default=240, gt=0, description="Seconds Ray Serve may take to get ready.")
+    serve_timeout_s: float = Field(default=300, gt=0, description="Seconds Ray Serve may take to get ready.")
     stop_timeout_s: float = Field(
         default=35, ge=0, description="Seconds a local service may take to stop before it is killed."
     )

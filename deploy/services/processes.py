@@ -184,7 +184,7 @@ class Child:
         ended = os.waitid(os.P_PID, self.record.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return None if ended is None else ended.si_status
 
-    def wait_ready(self, ready: Callable[[], bool], timeout_s: float) -> None:
+    def wait_ready(self, ready: Callable[[], bool], timeout_s: float, every_s: float = _POLL_S) -> None:
         """Wait until `ready()`; `ServiceFailed` with the end of the log if it dies or takes longer than `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -195,7 +195,7 @@ class Child:
                 return
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"{self.name} was not ready after {timeout_s:g} s. {self._last_words()}")
-            time.sleep(_POLL_S)
+            time.sleep(every_s)
 
     def _last_words(self) -> str:
         return f"The end of {self.log}:\n{tail(self.log)}"

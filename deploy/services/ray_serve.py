@@ -20,11 +20,14 @@ from deploy.services.processes import Child, ProcessRecord
 from deploy.settings import DeploySettings
 
 CONFIG = Path(__file__).parents[1] / "serve.yaml"
+_ASK_EVERY_S = 0.5
 _ENV = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A relic in the environment must not lead us to somebody's cluster.
     "RAY_ADDRESS": "",
     "PYTHONUNBUFFERED": "1",
+    # The log is a file.
+    "RAY_COLOR_PREFIX": "0",
 }
 
 
@@ -95,7 +98,7 @@ class RayServe:
             leash=self._leash,
         )
         self._child.start()
-        self._child.wait_ready(self.healthy, self._settings.serve_timeout_s)
+        self._child.wait_ready(self.healthy, self._settings.serve_timeout_s, every_s=_ASK_EVERY_S)
 
     def stop(self) -> None:
         """Stop it with all its workers."""
