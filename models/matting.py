@@ -86,7 +86,7 @@ def decontaminate(picture: Picture, alpha: Mask) -> Picture:
         colours = _blur_fusion(image, colours, alpha, reach)
     depth = max(2, round(min(alpha.shape) / 160))
     rim = np.clip((1 - box(alpha, depth)) * 2.5, 0, 1)
-    cleaned = colours - _bleed(image, alpha, depth) * rim[..., None]
+    cleaned = colours - _bleed(image, colours, alpha, depth) * rim[..., None]
     result = np.where((rim == 0)[..., None], image, cleaned)
     return np.clip(result + 0.5, 0, 255).astype(np.uint8)
 
@@ -101,8 +101,8 @@ def _blur_fusion(image: Floats, colours: Floats, alpha: Mask, radius: int) -> Fl
     return np.asarray(np.where(inside > 1e-3, np.clip(fused, 0, 255), colours), dtype=np.float32)
 
 
-def _bleed(image: Floats, alpha: Mask, depth: int) -> Floats:
-    """How much of the near background's hue each pixel has taken on, `[H, W, 3]` in sRGB levels."""
+def _bleed(image: Floats, colours: Floats, alpha: Mask, depth: int) -> Floats:
+    """How much of the near background's hue the product's `colours` still hold, `[H, W, 3]` in sRGB levels."""
     side = 2 * depth + 1
     core = np.asarray(cv2.erode((alpha > 0.99).astype(np.float32), np.ones((side, side), np.uint8)), dtype=np.float32)
     bare = np.asarray(cv2.erode((alpha < 0.01).astype(np.float32), np.ones((3, 3), np.uint8)), dtype=np.float32)
@@ -114,7 +114,7 @@ def _bleed(image: Floats, alpha: Mask, depth: int) -> Floats:
     grey = np.float32(1 / 3)
     away = ground - product
     away -= away.sum(-1, keepdims=True) * grey
-    off = image - product
+    off = colours - product
     off -= off.sum(-1, keepdims=True) * grey
     share = np.clip((off * away).sum(-1) / ((away * away).sum(-1) + 60), 0, 1)
     share = np.where((near_core[..., 0] > 0.02) & (near_bare[..., 0] > 0.02), share, 0)

@@ -44,15 +44,19 @@ def _main_cloth(lab: Floats, alpha: Mask) -> tuple[Floats, Mask]:
     samples = np.ascontiguousarray(samples[:: max(1, len(samples) // 4000)])
     centres, shares = _clusters(samples)
     own = _one_cloth(centres, int(np.argmax(shares)))
-    distance = np.linalg.norm(space[..., None, :] - centres, axis=-1)
-    mine = distance[..., own].min(-1)
-    if own.all():
-        belongs = np.ones_like(mine)
-    else:
-        belongs = 1 / (1 + np.exp(np.clip((mine - distance[..., ~own].min(-1)) / 3, -30, 30)))
+    belongs: Mask = np.ones_like(alpha)
+    if not own.all():
+        lead = _nearest(space, centres[own]) - _nearest(space, centres[~own])
+        belongs = np.asarray(1 / (1 + np.exp(np.clip(lead / 3, -30, 30))), dtype=np.float32)
     weight = belongs * alpha
     main = (lab * weight[..., None]).sum((0, 1)) / max(float(weight.sum()), 1e-6)
-    return main.astype(np.float32), box(belongs.astype(np.float32), 1)
+    return main.astype(np.float32), box(belongs, 1)
+
+
+def _nearest(space: Floats, centres: Floats) -> Floats:
+    """Distance of each pixel to the nearest of the centres."""
+    squares = [((space - centre) ** 2).sum(-1) for centre in centres]
+    return np.asarray(np.sqrt(np.minimum.reduce(squares)), dtype=np.float32)
 
 
 def _shade_free(lab: Floats) -> Floats:

@@ -1,9 +1,11 @@
 """The studio: a cut-out product on a seamless background, centred, scaled to a fill ratio, with a soft shadow."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.matting import decontaminate
 from models.pictures import Floats, Mask, Picture
@@ -44,16 +46,27 @@ def compose(
     """
     if not (alpha > 0.5).any():
         alpha = np.ones_like(alpha)
+    window = _window_of(alpha)
+    alpha = alpha[window]
     transform = _placement(alpha, size, fill)
     mask = _place_alpha(alpha, transform, size)
-    product = _place(decontaminate(picture, alpha), transform, size)
-    source = picture if reference is None else reference
-    plain = _place(decontaminate(source, alpha), transform, size)
+    product = _place(decontaminate(picture[window], alpha), transform, size)
+    before = product if reference is None else _place(decontaminate(reference[window], alpha), transform, size)
     ground = _ground(mask, background, shadow, seed)
     return StudioShot(
         _over(_sharpen(product, _zoom(transform)), ground, mask),
         mask,
-        _over(plain, np.full_like(ground, background), mask),
+        _over(before.astype(np.float32), np.full_like(ground, background), mask),
+    )
+
+
+def _window_of(alpha: Mask) -> tuple[slice, slice]:
+    """The product's part of the photo, with room for soft edges: the rest need not be worked on."""
+    rows, columns = np.flatnonzero((alpha > 0).any(1)), np.flatnonzero((alpha > 0).any(0))
+    margin = 4 + min(alpha.shape) // 40
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
     )
 
 
@@ -73,24 +86,23 @@ def _placement(alpha: Mask, size: tuple[int, int], fill: float) -> Floats:
     return np.array([[zoom, 0, shift_x], [0, zoom, shift_y]], dtype=np.float32)
 
 
-def _warp(values: Floats, transform: Floats, size: tuple[int, int], border: int) -> Floats:
+def _warp(values: Picture | Mask, transform: Floats, size: tuple[int, int], border: int) -> NDArray[Any]:
     zoom = _zoom(transform)
     centre = np.array(transform, dtype=np.float64)
     if zoom < 0.75:
-        # Lanczos alone would alias: shrink by area first, then place.
+        # Cubic weights alone would alias: shrink by area first, then place.
         small = (max(1, round(values.shape[1] * zoom)), max(1, round(values.shape[0] * zoom)))
         fx, fy = small[0] / values.shape[1], small[1] / values.shape[0]
-        values = np.asarray(cv2.resize(values, small, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        shrunk: NDArray[Any] = np.asarray(cv2.resize(values, small, interpolation=cv2.INTER_AREA))
+        values = shrunk
         centre[0, 0], centre[1, 1] = zoom / fx, zoom / fy
     # Pixel centres lie at half-integers in `transform`, at integers in OpenCV.
     centre[:, 2] += 0.5 * np.array([centre[0, 0], centre[1, 1]]) - 0.5
-    return np.asarray(
-        cv2.warpAffine(values, centre, size, flags=cv2.INTER_LANCZOS4, borderMode=border), dtype=np.float32
-    )
+    return np.asarray(cv2.warpAffine(values, centre, size, flags=cv2.INTER_CUBIC, borderMode=border))
 
 
-def _place(picture: Picture, transform: Floats, size: tuple[int, int]) -> Floats:
-    return np.clip(_warp(picture.astype(np.float32), transform, size, cv2.BORDER_REPLICATE), 0, 255)
+def _place(picture: Picture, transform: Floats, size: tuple[int, int]) -> Picture:
+    return np.asarray(_warp(picture, transform, size, cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
 def _place_alpha(alpha: Mask, transform: Floats, size: tuple[int, int]) -> Mask:
@@ -101,12 +113,13 @@ def _place_alpha(alpha: Mask, transform: Floats, size: tuple[int, int]) -> Mask:
     return np.where(edge < 0.02, 0, edge).astype(np.float32)
 
 
-def _sharpen(values: Floats, zoom: float) -> Floats:
+def _sharpen(product: Picture, zoom: float) -> Floats:
     """Unsharp mask on lightness alone, gentle and only after enlarging; flat cloth is left alone."""
+    values = product.astype(np.float32)
     amount = float(np.clip((zoom - 1) * 0.5, 0, 0.6))
     if amount == 0:
         return values
-    grey = values @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    grey = np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY), dtype=np.float32)
     detail = grey - np.asarray(cv2.GaussianBlur(grey, (0, 0), 0.6 * zoom), dtype=np.float32)
     gate = np.abs(detail) / (np.abs(detail) + 2)
     limited = np.clip(detail * gate * amount, -12, 12)
@@ -127,10 +140,15 @@ def _ground(mask: Mask, background: tuple[int, int, int], shadow: bool, seed: in
 def _shadow(mask: Mask) -> Mask:
     """Share of light taken, `[H, W]`: a wide ambient part all round, a tight contact part just below the product."""
     height, width = mask.shape
-    unit = min(height, width)
-    ambient = _cast(mask, 0.022 * unit, 0.012 * unit) * 0.20
-    contact = _cast(mask, 0.006 * unit, 0.004 * unit) * 0.22
-    return np.asarray((1 - (1 - ambient) * (1 - contact)) * _window(height, width), dtype=np.float32)
+    # Shadows are smooth: a quarter of the frame's resolution is enough.
+    size = (max(1, width // 4), max(1, height // 4))
+    small = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    unit = min(size)
+    ambient = _cast(small, 0.022 * unit, 0.012 * unit) * 0.20
+    contact = _cast(small, 0.006 * unit, 0.004 * unit) * 0.22
+    density = 1 - (1 - ambient) * (1 - contact)
+    full = cv2.resize(density, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(full * _window(height, width), dtype=np.float32)
 
 
 def _cast(mask: Mask, blur: float, drop: float) -> Mask:

@@ -1,0 +1,142 @@
+"""The cut-out finds drawn garments, is honest about what it cannot find, and never fails."""
+
+import cv2
+import numpy as np
+import pytest
+
+from models.confidence import SIGNS, overlap
+from models.cutout import REVIEW_CONFIDENCE, GrabCut
+from models.pictures import Mask, Picture
+from models.regions import clean
+from models.saliency import barrier_distance, probability
+
+SHIRT = np.array(
+    [(90, 60), (130, 45), (170, 45), (210, 60), (265, 120), (235, 150), (212, 125), (215, 330), (85, 330), (88, 125),
+     (65, 150), (35, 120)]
+)  # fmt: skip
+
+
+def photo(cloth: tuple[int, int, int], floor: tuple[int, int, int], seed: int = 0) -> tuple[Picture, Mask]:
+    """A shirt with a print on a wooden floor, in uneven light."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:400, 0:300]
+    truth = np.zeros((400, 300), np.uint8)
+    cv2.fillPoly(truth, [SHIRT.astype(np.int32)], 1)
+    planks = 1 + 0.08 * np.sign(np.sin(y / 9)) + rng.normal(0, 0.02, y.shape)
+    folds = 1 + 0.10 * np.sin(x / 11 + y / 40) + rng.normal(0, 0.02, y.shape)
+    picture = np.where(
+        truth[..., None] > 0, folds[..., None] * np.array(cloth), planks[..., None] * np.array(floor)
+    ) * (1 - 0.25 * x[..., None] / 300)
+    shown = np.clip(picture, 0, 255).astype(np.uint8)
+    cv2.circle(shown, (150, 190), 25, (240, 240, 235), -1)
+    return np.asarray(cv2.GaussianBlur(shown, (0, 0), 0.8), dtype=np.uint8), truth.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("cloth", "floor"),
+    [((40, 60, 120), (170, 140, 105)), ((225, 225, 220), (120, 90, 70)), ((30, 30, 32), (190, 185, 180))],
+)  # fmt: skip
+def test_a_clear_garment_is_found_with_its_print(cloth: tuple[int, int, int], floor: tuple[int, int, int]) -> None:
+    picture, truth = photo(cloth, floor)
+    (found,) = GrabCut().cut([picture])
+    assert found.alpha.shape == truth.shape
+    assert found.alpha.dtype == np.float32
+    assert overlap(found.alpha, truth) > 0.95
+    assert found.alpha[170:210, 130:170].mean() > 0.98
+    assert found.confidence >= REVIEW_CONFIDENCE
+
+
+def test_a_garment_of_the_floors_colour_is_doubted() -> None:
+    clear, _ = photo((40, 60, 120), (170, 140, 105))
+    hidden, _ = photo((168, 140, 108), (170, 140, 105))
+    sure, doubtful = GrabCut().cut([clear, hidden])
+    assert doubtful.confidence < REVIEW_CONFIDENCE < sure.confidence
+
+
+def test_the_same_picture_gives_the_same_mask_whatever_ran_before() -> None:
+    picture, _ = photo((40, 60, 120), (170, 140, 105))
+    backend = GrabCut()
+    (first,) = backend.cut([picture])
+    cv2.setRNGSeed(12345)
+    other, again = backend.cut([photo((30, 90, 40), (200, 190, 180), seed=3)[0], picture])
+    assert (first.alpha == again.alpha).all()
+    assert first.confidence == again.confidence
+    assert other.confidence != first.confidence
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (16, 4000), (4000, 16), (15, 15), (16, 16), (17, 120)])
+@pytest.mark.parametrize("noise", [False, True])
+def test_odd_pictures_give_a_mask_of_their_size(shape: tuple[int, int], noise: bool) -> None:
+    picture = np.full((*shape, 3), 128, np.uint8)
+    if noise:
+        picture = np.random.default_rng(0).integers(0, 256, picture.shape, dtype=np.uint8)
+    (found,) = GrabCut().cut([picture])
+    assert found.alpha.shape == shape
+    assert np.isfinite(found.alpha).all()
+    assert 0 <= found.confidence < REVIEW_CONFIDENCE
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_one_colour_gives_the_full_frame_without_confidence(level: int) -> None:
+    (found,) = GrabCut().cut([np.full((200, 150, 3), level, np.uint8)])
+    assert found.confidence == 0
+    assert (found.alpha == 1).all()
+
+
+def test_a_large_photo_keeps_its_size() -> None:
+    picture, truth = photo((40, 60, 120), (170, 140, 105))
+    large = np.asarray(cv2.resize(picture, (1500, 2000), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    (found,) = GrabCut().cut([large])
+    assert found.alpha.shape == (2000, 1500)
+    wanted = np.asarray(cv2.resize(truth, (1500, 2000)), dtype=np.float32)
+    assert overlap(found.alpha, wanted) > 0.95
+
+
+def test_specks_and_slips_go_and_small_holes_are_filled() -> None:
+    shape = np.zeros((200, 200), bool)
+    shape[40:160, 60:140] = True
+    dirty = shape.copy()
+    dirty[5:12, 180:188] = True
+    dirty[100:102, 140:175] = True
+    dirty[80:83, 90:93] = False
+    assert (clean(dirty, shape.astype(np.float32)) ^ shape).mean() < 0.001
+
+
+def test_a_second_shoe_and_a_gap_between_legs_stay() -> None:
+    pair = np.zeros((200, 200), bool)
+    pair[40:160, 20:80] = pair[45:165, 120:180] = True
+    pair[80:140, 40:60] = False
+    assert (clean(pair, pair.astype(np.float32)) == pair).all()
+
+
+def test_nothing_stays_nothing() -> None:
+    assert not clean(np.zeros((30, 30), bool), np.ones((30, 30), np.float32)).any()
+
+
+def test_barrier_distance_is_the_least_range_of_colours_on_the_way() -> None:
+    lab = np.zeros((21, 21, 3), np.float32)
+    lab[5:16, 5:16, 0] = 60
+    cost = barrier_distance(lab)
+    assert cost.shape == (4, 21, 21)
+    assert (cost[:, 10, 10] == 60).all()
+    assert (cost[:, 2, 2] == 0).all()
+    lab[:10, 10, 0] = 60  # a strap that leads to the top edge
+    assert barrier_distance(lab)[0, 10, 10] == 0
+
+
+def test_probability_is_higher_on_the_product() -> None:
+    picture, truth = photo((40, 60, 120), (170, 140, 105))
+    belief = probability(picture)
+    assert max(belief.shape) == 128
+    there = np.asarray(cv2.resize(truth, belief.shape[::-1], interpolation=cv2.INTER_AREA)) > 0.9
+    assert belief[there].mean() > 0.8
+    assert belief[~there].mean() < 0.3
+
+
+def test_each_sign_of_trust_is_a_finite_number() -> None:
+    found = GrabCut().search(photo((40, 60, 120), (170, 140, 105))[0])
+    assert found is not None
+    mask, values = found
+    assert mask.dtype == bool
+    assert values.shape == (len(SIGNS),)
+    assert np.isfinite(values).all()
