@@ -30,6 +30,8 @@ class ProcessRecord:
     #: Boot id and clock ticks from boot to the start of the process.
     started: str
     log: str = ""
+    #: It is killed after so long although the caller would wait longer.
+    patience_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,8 @@ def stop_process(record: ProcessRecord, timeout_s: float) -> None:
         return
     family = _session(record.pid)
     send_signal(record, signal.SIGTERM)
-    deadline = time.monotonic() + timeout_s
+    patience_s = timeout_s if record.patience_s is None else min(timeout_s, record.patience_s)
+    deadline = time.monotonic() + patience_s
     while alive(record) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
         # What it starts while stopping belongs to it too; once it is reaped the session cannot be trusted to be ours.
@@ -144,12 +147,14 @@ class Child:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         leash: bool = True,
+        patience_s: float | None = None,
     ) -> None:
         self.name = name
         self.log = log
         self._command = [sys.executable, "-I", str(LEASH), str(os.getpid()), *command] if leash else list(command)
         self._env = dict(env or {})
         self._cwd = cwd
+        self._patience_s = patience_s
         self._process: subprocess.Popen[bytes] | None = None
         self.record: ProcessRecord | None = None
 
@@ -171,7 +176,11 @@ class Child:
                 raise ServiceFailed(f"{self.name} cannot be started: {error}") from error
         self._process = process
         self.record = ProcessRecord(
-            name=self.name, pid=process.pid, started=_identity(_stat(process.pid)) or "", log=str(self.log)
+            name=self.name,
+            pid=process.pid,
+            started=_identity(_stat(process.pid)) or "",
+            log=str(self.log),
+            patience_s=self._patience_s,
         )
 
     def running(self) -> bool:

@@ -76,6 +76,16 @@ def test_a_child_that_ignores_sigterm_is_killed(children: list[Child], tmp_path:
     assert time.monotonic() - before < 10
 
 
+def test_a_child_may_be_given_less_patience_than_others(tmp_path: Path) -> None:
+    child = Child("probe", [sys.executable, "-c", DEAF], log=tmp_path / "log", patience_s=0.2)
+    child.start()
+    said(child, "up")
+    before = time.monotonic()
+    child.stop(60)
+    assert gone(record_of(child).pid)
+    assert time.monotonic() - before < 20
+
+
 def test_grandchildren_go_with_their_parent(children: list[Child], tmp_path: Path) -> None:
     child = start(children, PARENT, tmp_path / "log")
     said(child, "up")
