@@ -51,12 +51,19 @@ class StyleNet(nn.Module):
         self.detail = _StyledConv(config.detail + inputs, config.detail, config.styles)
         self.head = nn.Conv2d(config.detail, 3, 3, padding=1, padding_mode="reflect")
         #: Each style's own mixing of the colours, as a 3x3 matrix on darkness: white stays white.
-        self.mix = nn.Embedding.from_pretrained(torch.eye(3).reshape(1, 9).repeat(config.styles, 1), freeze=False)
+        self.mix = nn.Embedding(config.styles, 9)
+        with torch.no_grad():
+            self.mix.weight.copy_(torch.eye(3).flatten())
         nn.init.zeros_(self.head.weight)
+
+    def style_parameters(self) -> list[nn.Parameter]:
+        """What belongs to single styles: few numbers that each see few pictures, so they learn at a higher rate."""
+        embeddings = [module for module in self.modules() if isinstance(module, nn.Embedding)]
+        return [parameter for embedding in embeddings for parameter in embedding.parameters()]
 
     def forward(self, pictures: Tensor, textures: Tensor, style: Tensor) -> Tensor:
         """Redraw each picture in its own style. During training the result may leave 0..1, so that gradients flow."""
-        full = torch.cat([pictures, textures], dim=1)  # [B, 3+T, H, W]
+        full = torch.cat([pictures, textures], dim=1) * 2 - 1  # [B, 3+T, H, W]
         half = self.stem(functional.pixel_unshuffle(full, 2), style)  # [B, C, H/2, W/2]
         quarter = self.down(half, style)  # [B, 2C, H/4, W/4]
         for block in self.blocks:

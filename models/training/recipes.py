@@ -23,6 +23,8 @@ class StyleRecipe:
     rim: int = 8
     steps: int = 3000
     learning_rate: float = 2e-3
+    #: The styles' own parameters learn this many times faster than the shared filters.
+    style_rate: float = 10.0
     warmup_steps: int = 100
     #: Weights of the loss terms beside L1.
     structure_weight: float = 0.25

@@ -37,9 +37,11 @@ def start(recipe: StyleRecipe, device: torch.device) -> TrainingState:
         torch.manual_seed(recipe.seed)
         net = StyleNet(net_config(recipe))
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingState(
-        net=net, optimiser=torch.optim.Adam(net.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
-    )
+    own = net.style_parameters()
+    known = {id(parameter) for parameter in own}
+    shared = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    groups = [{"params": shared, "rate": 1.0}, {"params": own, "rate": recipe.style_rate}]
+    return TrainingState(net=net, optimiser=torch.optim.Adam(groups, lr=recipe.learning_rate, betas=(0.9, 0.99)))
 
 
 def save(state: TrainingState, path: Path) -> None:
@@ -72,7 +74,7 @@ def train(state: TrainingState, recipe: StyleRecipe, windows: StyleWindows, chec
     state.net.train()
     while state.step < recipe.steps:
         for group in state.optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(state.step, recipe)
+            group["lr"] = group["rate"] * recipe.learning_rate * _schedule(state.step, recipe)
         batch = draw_batch(windows, recipe.crop, recipe.seed, state.step)
         loss = _loss(state.net, batch, recipe, device)
         state.optimiser.zero_grad(set_to_none=True)

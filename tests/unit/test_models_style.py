@@ -1,0 +1,111 @@
+"""The style net and the class that serves it."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.nets.style import StyleNet, StyleNetConfig
+from models.style_transfer import StyleTransfer
+
+
+@pytest.fixture(scope="module")
+def bundled() -> StyleTransfer:
+    torch.set_num_threads(1)
+    return StyleTransfer.load()
+
+
+def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+    return np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)
+
+
+def small_net(styles: int = 2) -> StyleNet:
+    torch.manual_seed(1)
+    net = StyleNet(StyleNetConfig(styles=styles, width=8, blocks=2, detail=8)).eval()
+    torch.nn.init.normal_(net.head.weight, std=0.1)
+    return net
+
+
+def test_a_fresh_net_of_the_default_size_gives_its_input_back() -> None:
+    net = StyleNet(StyleNetConfig(styles=3)).eval()
+    assert 0.38e6 < sum(p.numel() for p in net.parameters()) < 0.5e6
+    x = torch.rand(1, 3, 32, 48)
+    torch.testing.assert_close(net(x, torch.rand(1, 4, 32, 48), torch.tensor([2])), x, atol=0.1, rtol=0)
+
+
+def test_the_net_is_local_so_a_crop_is_redrawn_as_the_whole_is() -> None:
+    net, x, fields = small_net(), torch.rand(1, 3, 192, 192), torch.rand(1, 4, 192, 192)
+    style = torch.tensor([1])
+    with torch.inference_mode():
+        whole = net(x, fields, style)
+        x[..., 160:] = 1.0  # a white border must not change what is drawn far from it
+        crop = net(x[..., :160, :160], fields[..., :160, :160], style)
+    torch.testing.assert_close(crop[..., :112, :112], whole[..., :112, :112], atol=1e-5, rtol=0)
+
+
+def test_a_batch_gives_the_same_pictures_as_single_calls(bundled: StyleTransfer) -> None:
+    pictures = [photo(96, 120, seed) for seed in range(4)] + [photo(64, 64, 9)]
+    styles = [bundled.styles[i % len(bundled.styles)] for i in range(5)]
+    together = bundled.apply(pictures, styles)
+    for picture, style, drawn in zip(pictures, styles, together, strict=True):
+        alone = bundled.apply([picture], [style])[0]
+        assert np.abs(alone.astype(int) - drawn).max() <= 1
+
+
+@settings(deadline=None, max_examples=15)
+@given(height=st.integers(1, 50), width=st.integers(1, 50))
+def test_any_size_comes_back_in_its_own_size(bundled: StyleTransfer, height: int, width: int) -> None:
+    picture = photo(height, width)
+    before = picture.copy()
+    drawn = bundled.apply([picture], [bundled.styles[0]])[0]
+    assert drawn.shape == picture.shape
+    assert drawn.dtype == np.uint8
+    assert drawn.flags.c_contiguous
+    np.testing.assert_array_equal(picture, before)
+
+
+def test_white_stays_white_in_every_bundled_style(bundled: StyleTransfer) -> None:
+    white = np.full((200, 300, 3), 255, np.uint8)
+    for drawn in bundled.apply([white] * len(bundled.styles), bundled.styles):
+        assert drawn.min() >= 252
+
+
+def test_each_style_draws_differently(bundled: StyleTransfer) -> None:
+    drawn = bundled.apply([photo(128, 128)] * len(bundled.styles), bundled.styles)
+    for i, one in enumerate(drawn):
+        for other in drawn[i + 1 :]:
+            assert np.abs(one.astype(int) - other).mean() > 2
+
+
+def test_the_bundled_net_names_itself_and_its_styles(bundled: StyleTransfer) -> None:
+    assert bundled.name == "style"
+    assert bundled.version
+    assert {"oil", "watercolour", "pencil"} <= set(bundled.styles)
+    assert bundled.apply([], []) == []
+
+
+def test_an_unknown_style_is_refused_with_the_known_ones(bundled: StyleTransfer) -> None:
+    with pytest.raises(ValueError, match=r"unknown style 'cubism'; known: oil, watercolour"):
+        bundled.apply([photo(32, 32)], ["cubism"])
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
+)
+def test_what_is_not_a_picture_is_refused(bundled: StyleTransfer, picture: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        bundled.apply([picture], ["oil"])
+
+
+def test_lists_of_different_length_are_refused(bundled: StyleTransfer) -> None:
+    with pytest.raises(ValueError, match="1 pictures but 2 styles"):
+        bundled.apply([photo(16, 16)], ["oil", "oil"])
