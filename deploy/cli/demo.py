@@ -7,7 +7,10 @@ import typer
 
 from deploy.cli.console import err, out, print_json
 from deploy.cli.options import BootstrapOption, EndpointOption, JsonOption
+from deploy.demo.live import View
 from deploy.demo.options import DemoOptions
+from deploy.demo.run import Demo
+from deploy.demo.summary import closing_words
 from deploy.services.stack import KafkaKind, StoreKind
 
 
@@ -46,11 +49,6 @@ def demo(
     trouble, and shows how each was answered. Exit code 0 only if every event is accounted for as it should be, and
     every object in the store matches its result.
     """
-    # Imported here: no other command should wait for OpenCV and boto3.
-    from deploy.demo.live import View  # noqa: PLC0415
-    from deploy.demo.run import Demo  # noqa: PLC0415
-    from deploy.demo.summary import closing_words  # noqa: PLC0415
-
     options = DemoOptions(
         photos=photos,
         limit=limit,

@@ -1,11 +1,14 @@
 """Make things in a thread ahead of their use: the photos are drawn while the services start."""
 
+import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_NICENESS = 10
 
 
 class _End:
@@ -23,6 +26,9 @@ class Prefetched(Generic[T]):
         threading.Thread(target=self._fill, args=(source,), name="prefetch", daemon=True).start()
 
     def _fill(self, source: Iterable[T]) -> None:
+        with suppress(OSError):
+            # On Linux a thread has a priority of its own: what works beside it goes first.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         try:
             for item in source:
                 self._items.put(item)
