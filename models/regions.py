@@ -36,8 +36,10 @@ def _kept(mask: Region, probability: Mask) -> Region:
     belief = np.bincount(labels.ravel(), weights=probability.ravel(), minlength=count) / np.maximum(areas, 1)
     weight = areas * belief
     main = int(np.argmax(weight))
-    # A second shoe is as large and as probable as the first; a door handle or a cushion's corner is not.
-    keep = (weight > 0.25 * weight[main]) | ((weight > 0.02 * weight[main]) & (belief > 0.8))
+    # A second shoe is as large and as probable as the first; a door handle or a cushion in the corner is not.
+    left, top, width, height = stats[:, :4].T
+    cut_off = (left == 0) | (top == 0) | (left + width == mask.shape[1]) | (top + height == mask.shape[0])
+    keep = (weight > 0.25 * weight[main]) | ((weight > 0.03 * weight[main]) & (belief > 0.85) & ~cut_off)
     keep[0], keep[main] = False, True
     grown = cv2.dilate(keep[labels].astype(np.uint8), _disc(radius + 2))
     return mask & (np.asarray(grown) > 0)
