@@ -128,6 +128,12 @@ class World:
             self.fetch[tp] = records[-1].offset + 1
             self.tell(signals.Received(records))
 
+    def rewind(self, tp: TopicPartition, records: int) -> None:
+        """The client fetches some records a second time under the same assignment."""
+        fetched = [record.offset for record in self.logs[tp] if record.offset < self.fetch.get(tp, 0)]
+        if tp in self.fetch and fetched:
+            self.fetch[tp] = fetched[-records:][0]
+
     # -- serve --
 
     def tries(self) -> list[tuple[int, int, EnrichItem]]:

@@ -41,6 +41,16 @@ class EngineMachine(RuleBasedStateMachine):
         request_id, ref, _ = tries[which % len(tries)]
         self.world.answer(request_id, ref, retry)
 
+    @precondition(lambda self: self.world.tries())
+    @rule(which=pick)
+    def succeed(self, which):
+        tries = self.world.tries()
+        request_id, ref, _ = tries[which % len(tries)]
+        before = set(self.world.outbox)
+        self.world.answer(request_id, ref, None)
+        for token in set(self.world.outbox) - before:
+            self.world.acknowledge(token)
+
     @precondition(lambda self: self.world.requests)
     @rule(which=pick, kind=st.sampled_from([None, *Break]))
     def end_stream(self, which, kind):
@@ -71,25 +81,28 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.now += seconds
         self.world.tell()
 
-    @rule(tp=st.sampled_from(TPS), lost=st.booleans())
-    def leave(self, tp, lost):
-        if tp in self.world.fetch:
-            self.world.leave(tp, lost=lost)
-
-    @rule(tp=st.sampled_from(TPS))
-    def assign(self, tp):
-        if tp not in self.world.fetch:
-            self.world.assign(tp)
-
-    @rule(landed=st.booleans())
-    def crash(self, landed):
-        self.world.crash(landed)
-        for tp in TPS:
-            self.world.assign(tp)
-
-    @rule(most=st.integers(0, 6))
-    def capacity(self, most):
-        self.world.tell(CapacityChanged(most, 3))
+    @rule(
+        tp=st.sampled_from(TPS),
+        what=st.sampled_from(["leave", "come back", "bounce", "crash", "fetch again", "capacity"]),
+        flag=st.booleans(),
+        number=st.integers(0, 6),
+    )
+    def disturb(self, tp, what, flag, number):
+        """One rule for all that is rare, so that the engine gets some work done in between."""
+        world = self.world
+        if what == "crash":
+            world.crash(landed=flag)
+            for each in TPS:
+                world.assign(each)
+        elif what == "fetch again":
+            world.rewind(tp, number + 1)
+        elif what == "capacity":
+            world.tell(CapacityChanged(number, 3))
+        elif what != "come back" and tp in world.fetch:
+            world.leave(tp, lost=flag)
+        if what in ("come back", "bounce") and tp not in world.fetch:
+            world.assign(tp)
+        world.poll(tp)
 
     @precondition(lambda self: self.world.stale)
     @rule(which=pick)

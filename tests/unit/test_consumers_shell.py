@@ -1,0 +1,307 @@
+"""The thin parts around the engine: dead letters, reader, settings, metrics, logs, and the client over real HTTP."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers import actions, signals
+from consumers.client import ServeClient
+from consumers.dead_letters import dead_letter
+from consumers.events import BadCode, BadEvent, parse
+from consumers.inbox import Inbox
+from consumers.logs import configure
+from consumers.logs import saw as log_action
+from consumers.metrics import Metrics
+from consumers.reader import Visible
+from consumers.records import SourceRecord, TopicPartition
+from consumers.results import ResultEvent
+from consumers.retry import RetryNow
+from consumers.settings import ConsumerSettings
+from consumers.status import Status
+from consumers.tracker import Snapshot
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.listing import EventType, Listing
+from serve.schemas.outcome import Outcome, RetryClass
+from serve.schemas.result import ErrorInfo, ListingResult, Position
+from tests.support.fake_serve import FakeServe
+from tests.support.listing_events import structured_bytes
+
+TP = TopicPartition("listings.new", 3)
+ERROR = ErrorInfo(code="corrupt_image", retry=RetryClass.PERMANENT, message="naïve", detail={"stage": "decode"})
+
+
+def dead(record: SourceRecord) -> actions.PublishDead:
+    return actions.PublishDead(1, record, parse(record), ERROR, 2, 100.0, 160.0)
+
+
+def test_a_dead_letter_keeps_the_bytes_and_says_why():
+    headers = (("x", b"\xff"), ("empty", None), ("vitrine-event-id", b"forged"))
+    record = SourceRecord(TP, 9, b"\x00key", structured_bytes("e-1", traceparent="00-a-b-01"), headers, 1234)
+    message = dead_letter(dead(record), 1_000_000.0, "0.1.0")
+    assert (message.key, message.value) == (record.key, record.value)
+    found = dict(message.headers)
+    assert len(found) == len(message.headers)
+    assert found.pop("x") == b"\xff"
+    assert found.pop("empty") == b""
+    assert len(found.pop("vitrine-dead-id")) == 32
+    assert {name.removeprefix("vitrine-"): value.decode() for name, value in found.items()} == {
+        "original-topic": "listings.new",
+        "original-partition": "3",
+        "original-offset": "9",
+        "original-timestamp": "1234",
+        "original-key": "\x00key",
+        "original-null-headers": "empty",
+        "event-id": "e-1",
+        "attempts": "2",
+        "first-failed-at": "1970-01-12T13:48:20.000+00:00",
+        "last-failed-at": "1970-01-12T13:49:20.000+00:00",
+        "error-code": "corrupt_image",
+        "error-class": "permanent",
+        "error-message": "naïve",
+        "error-detail": '{"stage": "decode"}',
+        "version": "0.1.0",
+        "traceparent": "00-a-b-01",
+    }
+
+
+@given(
+    st.none() | st.binary(max_size=50),
+    st.none() | st.binary(max_size=50),
+    st.lists(st.tuples(st.text(max_size=9), st.none() | st.binary(max_size=9))),
+)
+def test_any_record_can_become_a_dead_letter(key, value, headers):
+    message = dead_letter(dead(SourceRecord(TP, 0, key, value, tuple(headers))), 0.0, "1")
+    assert message.value == value
+    assert message.key == key or (key is value is None and message.key == b"")
+    assert all(isinstance(body, bytes) for _, body in message.headers)
+
+
+def result(number: int, listing: str, revision: int, outcome: Outcome = Outcome.ENRICHED) -> ResultEvent:
+    data = ListingResult(
+        event_id="e",
+        event_source="s",
+        tenant_id="acme",
+        listing_id=listing,
+        revision=revision,
+        outcome=outcome,
+        finished_at=datetime(2026, 11, 21, tzinfo=UTC),
+        vitrine_version="1",
+    )
+    return ResultEvent(specversion="1.0", id=str(number), source="s", type="t", causationid="e", data=data)
+
+
+def test_repeats_and_older_revisions_are_not_visible():
+    visible = Visible()
+    assert visible.admit(result(1, "a", 5))
+    assert not visible.admit(result(1, "a", 5))
+    assert not visible.admit(result(2, "a", 4))
+    assert visible.admit(result(3, "a", 4, Outcome.STALE))
+    assert visible.admit(result(4, "b", 1))
+    assert visible.admit(result(5, "a", 6, Outcome.REMOVED))
+    assert not visible.admit(result(6, "a", 5, Outcome.FAILED))
+
+
+def test_the_reader_forgets_what_it_saw_longest_ago():
+    visible = Visible(remembered=2)
+    assert all(visible.admit(result(number, str(number), 1)) for number in range(3))
+    assert visible.admit(result(0, "0", 1))
+    assert not visible.admit(result(2, "2", 1))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 4))))
+def test_visible_revisions_of_a_listing_never_fall(results):
+    visible, seen, newest = Visible(), set(), {}
+    for number, listing, revision in results:
+        if visible.admit(result(number, str(listing), revision)):
+            assert number not in seen
+            assert revision >= newest.get(listing, 0)
+            newest[listing] = revision
+        seen.add(number)
+
+
+def test_settings_come_from_the_environment(monkeypatch):
+    for name, value in {
+        "TOPICS": "a, b,",
+        "API_VERSION": "2.3",
+        "SECURITY_PROTOCOL": "SASL_SSL",
+        "SASL_MECHANISM": "SCRAM-SHA-512",
+        "SASL_USERNAME": "u",
+        "SASL_PASSWORD": "secret",
+        "SSL_CAFILE": "/ca.pem",
+        "BOOTSTRAP": "h1:1,h2:2",
+    }.items():
+        monkeypatch.setenv(f"VITRINE_CONSUMERS_{name}", value)
+    settings = ConsumerSettings()
+    assert settings.topics == ("a", "b")
+    client = settings.client()
+    assert client["bootstrap_servers"] == ["h1:1", "h2:2"]
+    assert client["api_version"] == (2, 3)
+    assert client["sasl_plain_password"] == "secret"
+    assert client["ssl_cafile"] == "/ca.pem"
+    assert "secret" not in repr(settings)
+
+
+def test_an_empty_api_version_is_none(monkeypatch):
+    monkeypatch.setenv("VITRINE_CONSUMERS_API_VERSION", "")
+    settings = ConsumerSettings()
+    assert "api_version" not in settings.client()
+    assert settings.limits().window == 4096
+    assert settings.policy().max_attempts == 3
+
+
+RECORD = SourceRecord(TP, 9, None, b"v", (), 1234)
+
+
+def test_metrics_count_what_the_engine_does():
+    metrics = Metrics()
+    metrics.saw(actions.Finished(RECORD, "e", "enriched", None, 1))
+    metrics.saw(actions.Finished(RECORD, "e", None, "worker_lost", 3))
+    metrics.saw(actions.Retried("e", ERROR, RetryNow(1.0)))
+    metrics.saw(actions.Commit(1, {TP: Snapshot(5, "abcd")}))
+    status = Status(
+        in_flight=2,
+        buffered=3,
+        buffered_bytes=40,
+        paused=frozenset({TP}),
+        positions={TP: 7},
+        window_used={TP: 3},
+        oldest_ms=int(time.time() * 1000) - 5000,
+    )
+    metrics.show(status, {TP: 10})
+    labels = {"topic": "listings.new", "partition": "3"}
+    expected = {
+        ("outcomes_total", ("outcome", "enriched")): 1,
+        ("dead_letters_total", ("code", "worker_lost")): 1,
+        ("commits_total",): 1,
+        ("in_flight",): 2,
+        ("buffered",): 3,
+        ("buffered_bytes",): 40,
+        ("paused_partitions",): 1,
+    }
+    for (name, *pair), value in expected.items():
+        assert metrics.registry.get_sample_value(f"vitrine_consumer_{name}", dict(pair)) == value
+    assert metrics.registry.get_sample_value("vitrine_consumer_offset_lag", labels) == 3
+    assert metrics.registry.get_sample_value("vitrine_consumer_window_used", labels) == 3
+    age = metrics.registry.get_sample_value("vitrine_consumer_oldest_unfinished_seconds")
+    assert 5 <= age < 60
+
+
+def test_logs_are_json_with_event_and_outcome(capsys):
+    before = logging.root.handlers[:]
+    try:
+        configure("INFO")
+        log_action(actions.Finished(RECORD, "e-1", "enriched", None, 1))
+        log_action(actions.Retried("e-2", ERROR, RetryNow(1.0)))
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        logging.root.handlers[:] = before
+    assert (lines[0]["event_id"], lines[0]["outcome"], lines[0]["offset"]) == ("e-1", "enriched", 9)
+    assert (lines[1]["event_id"], lines[1]["code"], lines[1]["level"]) == ("e-2", "corrupt_image", "WARNING")
+
+
+def item(ref: int, listing: str, attempt: int = 1) -> EnrichItem:
+    return EnrichItem(
+        ref=ref,
+        event_id=f"e{ref}",
+        event_source="s",
+        type=EventType.CREATED,
+        position=Position(topic="t", partition=0, offset=ref),
+        attempt=attempt,
+        listing=Listing(tenant_id="acme", listing_id=listing, revision=1),
+    )
+
+
+def told(inbox: Inbox, count: int, kinds: type | tuple[type, ...]) -> list:
+    found, deadline = [], time.monotonic() + 10
+    while len(found) < count and time.monotonic() < deadline:
+        found += [signal for signal in inbox.drain() if isinstance(signal, kinds)]
+        time.sleep(0.01)
+    return found
+
+
+@pytest.fixture
+def serve():
+    with FakeServe() as serve:
+        yield serve
+
+
+@pytest.fixture
+def client(serve):
+    inbox = Inbox()
+    client = ServeClient(ConsumerSettings(serve_url=serve.url, serve_idle_s=5), inbox)
+    client.start()
+    yield client, inbox
+    client.stop(5)
+
+
+END = (signals.Answered, signals.StreamEnded, signals.StreamBroken)
+
+
+def test_lines_arrive_as_they_come(client):
+    serve_client, inbox = client
+    serve_client.send(actions.Send(7, [item(1, "slow-1"), item(2, "fine-2")]))
+    first, second, end = told(inbox, 3, END)
+    assert [first.line.ref, second.line.ref] == [2, 1]
+    assert end == signals.StreamEnded(7)
+
+
+def test_a_cut_stream_keeps_its_lines(client):
+    serve_client, inbox = client
+    serve_client.send(actions.Send(7, [item(1, "fine-1")]))
+    assert len(told(inbox, 2, END)) == 2
+    serve_client.send(actions.Send(8, [item(2, "poison-1")]))
+    (broken,) = told(inbox, 1, END)
+    assert (broken.request_id, broken.kind) == (8, signals.Break.BROKEN)
+
+
+def test_no_room_is_told_from_a_wrong_request(serve, client):
+    serve_client, inbox = client
+    serve.busy = True
+    serve_client.send(actions.Send(1, [item(1, "fine-1")]))
+    (refused,) = told(inbox, 1, END)
+    assert (refused.kind, refused.retry_after_s) == (signals.Break.REFUSED, 0.0)
+
+
+def test_the_capacity_is_told_when_it_changes(serve, client):
+    _, inbox = client
+    assert told(inbox, 1, signals.CapacityChanged) == [signals.CapacityChanged(64, 32)]
+    serve.capacity = 5
+    assert told(inbox, 1, signals.CapacityChanged) == [signals.CapacityChanged(5, 32)]
+
+
+def test_a_request_is_closed_when_all_its_items_are_cancelled(client):
+    serve_client, inbox = client
+    serve_client.send(actions.Send(1, [item(1, "slow-1"), item(2, "slow-2")]))
+    serve_client.cancel(actions.CancelItems(1, (1,)))
+    serve_client.cancel(actions.CancelItems(1, (2,)))
+    time.sleep(0.5)
+    assert [signal for signal in inbox.drain() if isinstance(signal, END)] == []
+
+
+def test_nobody_there_is_a_refusal():
+    inbox = Inbox()
+    client = ServeClient(ConsumerSettings(serve_url="http://127.0.0.1:9"), inbox)
+    client.start()
+    client.send(actions.Send(1, [item(1, "fine-1")]))
+    (refused,) = told(inbox, 1, END)
+    client.stop(5)
+    assert refused.kind is signals.Break.REFUSED
+
+
+def test_a_bad_event_has_no_listing():
+    assert isinstance(parse(RECORD), BadEvent)
+    assert parse(RECORD).code is BadCode.INVALID_JSON
+
+
+def test_the_room_needs_no_torch_ray_or_boto3():
+    heavy = ("torch", "ray", "boto3", "models", "numpy")
+    code = f"import sys, consumers.worker, consumers.topics, consumers.reader; print(sys.modules.keys() & {set(heavy)})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
