@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -69,10 +70,11 @@ class PrometheusMetrics:
 
 @dataclass(slots=True)
 class Timings:
-    """Seconds per stage for one event, also told to the metrics."""
+    """Seconds per stage for one event, also told to the metrics. Thread-safe."""
 
     metrics: Metrics
     seconds: dict[str, float] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -83,7 +85,8 @@ class Timings:
             outcome = "ok"
         finally:
             spent = time.perf_counter() - started
-            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + spent
             self.metrics.stage(name, spent, outcome)
 
     def milliseconds(self) -> dict[str, float]:

@@ -112,10 +112,11 @@ class Production:
             source = await self._darkroom.decode(fetched, photo.image_id, photo.timings)
             async with self._darkroom.working_bytes.take(room_for(source, todo)):
                 self._tell_load()
-                shots = await self._darkroom.develop(source, todo, photo.timings)
-                async with asyncio.TaskGroup() as group:
-                    for shot, one in zip(shots, todo, strict=True):
-                        group.create_task(self._finish(photo, shot, one))
+                with photo.noting("generation"):
+                    shots = await self._darkroom.develop(source, todo, photo.timings)
+                    async with asyncio.TaskGroup() as group:
+                        for shot, one in zip(shots, todo, strict=True):
+                            group.create_task(self._finish(photo, shot, one))
 
     async def _finish(self, photo: Photo, shot: Shot | ShotFailure, planned: PlannedShot) -> None:
         name = planned.variant.name

@@ -102,7 +102,7 @@ def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[
         recipe=recipe.recipe,
         recipe_version=recipe.version,
         outputs=outputs,
-        errors=sorted(report.errors, key=lambda one: (one.image_id or "", one.variant or "")),
+        errors=sorted(report.errors, key=lambda one: (images.index(one.image_id or images[0]), one.variant or "")),
         timings_ms=timings_ms,
     )
 
@@ -126,8 +126,8 @@ def _outcome(report: Report) -> tuple[Outcome, str | None, str | None]:
     broken = [error for error in report.errors if error.code not in (QUALITY_REJECTED, IMAGE_LIMIT)]
     if broken:
         return Outcome.FAILED, broken[0].code, broken[0].message
-    first = report.errors[0]
-    return Outcome.REJECTED, first.code, first.message
+    stopped = next(error for error in report.errors if error.code == QUALITY_REJECTED)
+    return Outcome.REJECTED, stopped.code, stopped.message
 
 
 def answer(item: EnrichItem, outcome: Outcome, **fields: object) -> ListingResult:

@@ -40,7 +40,8 @@ def _studio(canvas: Canvas, operation: Studio, shot: Shot) -> Canvas:
         fill=operation.fill,
         shadow=operation.shadow == "contact",
         seed=shot.seed,
-        reference=canvas.reference,
+        # Laying the same picture out twice would cost as much as the first time.
+        reference=None if canvas.reference is canvas.picture else canvas.reference,
     )
     return Canvas(made.pixels, made.mask, made.reference)
 
