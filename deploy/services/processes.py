@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import ServiceFailed
+from deploy.services.interrupts import deferred
 
 LEASH = Path(__file__).with_name("leash.py")
 _PROC = Path("/proc")
@@ -160,6 +161,11 @@ class Child:
 
     def start(self) -> None:
         """Start the process; `ServiceFailed` where it cannot even be started."""
+        # Interrupted half-way, it would run and nobody would know it.
+        with deferred():
+            self._start()
+
+    def _start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             try:

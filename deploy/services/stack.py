@@ -1,9 +1,6 @@
 """A stack: the chosen services, started in order, stopped in reverse, whatever happens in between."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -15,6 +12,7 @@ from deploy.services.consumer import Consumer
 from deploy.services.environment import consumers_env, serve_env
 from deploy.services.given import GivenKafka, GivenStore
 from deploy.services.interface import Endpoints, Report, Service
+from deploy.services.interrupts import deferred
 from deploy.services.kafka_embedded import EmbeddedKafka
 from deploy.services.kafka_real import RealKafka
 from deploy.services.processes import ProcessRecord
@@ -159,7 +157,8 @@ class Stack:
 
     def stop(self) -> None:
         """Stop all in reverse order; a service that cannot be stopped does not keep the others."""
-        with _undisturbed():
+        # A second Ctrl-C must not leave half of the services running.
+        with deferred():
             while self.services:
                 service = self.services.pop()
                 self._report(service.name, "stopping")
@@ -181,16 +180,3 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C for a while: a second one must not leave half of the services running."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

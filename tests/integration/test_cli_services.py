@@ -75,7 +75,8 @@ def test_a_dead_service_is_reported(vitrine: Run) -> None:
     assert [service["running"] for service in json.loads(status.stdout)["services"]] == [False, True]
 
 
-def test_ctrl_c_during_up_leaves_nothing_running(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_up_leaves_nothing_running(tmp_path: Path, number: signal.Signals, code: int) -> None:
     state = tmp_path / "state"
     command = [PROGRAM, "up", "--no-serve", "--state", str(state)]
     up = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -84,8 +85,8 @@ def test_ctrl_c_during_up_leaves_nothing_running(tmp_path: Path) -> None:
     for line in up.stderr:
         told.append(line.strip())
         if line.startswith("store starting"):
-            up.send_signal(signal.SIGINT)
-    assert up.wait(60) == 130
+            up.send_signal(number)
+    assert up.wait(60) == code
     assert told[-2:] == ["kafka stopping", "kafka stopped"]
     assert StateFile(state).read() is None
     assert not running_with(str(state))
