@@ -16,6 +16,10 @@ _ORIENTATION = 0x0112
 #: How the sensor lies for each EXIF orientation used: the turn that undoes the one which the tag asks for.
 _UNTURN = {1: None, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270, 3: Image.Transpose.ROTATE_180}
 
+_STEPS_PER_UNIT = 2000
+#: The tone curve of a phone: a shoulder that keeps highlights, from 0 to twice the nominal white.
+_TONES = ((1 - np.exp(-1.55 * np.linspace(0, 2, 2 * _STEPS_PER_UNIT) ** 1.12)) / (1 - np.exp(-1.55))).astype(np.float32)
+
 
 def exposed(scene: Picture, rng: np.random.Generator, light: tuple[float, float]) -> NDArray[np.uint8]:
     """The scene as the sensor sees it: uneven light, white balance, vignette, tone curve, blur and noise."""
@@ -27,8 +31,7 @@ def exposed(scene: Picture, rng: np.random.Generator, light: tuple[float, float]
     warmth = rng.normal(0.015, 0.035)
     balance = np.array([1 + warmth, 1 + 0.15 * warmth, 1 - 1.3 * warmth], np.float32)
     picture = scene * fall[..., None] * balance * np.float32(rng.uniform(0.94, 1.1))
-    picture = 1 - np.exp(-1.55 * np.maximum(picture, 0) ** 1.12)
-    picture *= 1 / (1 - np.exp(-1.55))
+    picture = _TONES[np.clip(picture * _STEPS_PER_UNIT, 0, len(_TONES) - 1).astype(np.uint16)]
     grey = picture.mean(axis=2, keepdims=True)
     picture = grey + 0.9 * (picture - grey)
     picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.55, 0.85)))

@@ -101,9 +101,12 @@ def _roll(mask: Field, reach: float) -> Field:
 
 def _stitch(sewn: Sewn, path: Path, seam: Seam, thread: NDArray[np.float32], frame: Frame) -> None:
     line = stroke(frame.shape, path, 2)
-    groove = cv2.GaussianBlur(line, (0, 0), 2.2)
-    sewn.relief -= 4.0 * seam.depth * groove
-    sewn.shade *= 1 - np.minimum(0.4, 0.22 * groove * min(seam.depth, 1.6))
+    x, y, w, h = cv2.boundingRect((line > 0).astype(np.uint8))
+    pad = 10
+    box = (slice(max(0, y - pad), y + h + pad), slice(max(0, x - pad), x + w + pad))
+    groove = cv2.GaussianBlur(line[box], (0, 0), 2.2)
+    sewn.relief[box] -= 4.0 * seam.depth * groove
+    sewn.shade[box] *= 1 - np.minimum(0.4, 0.22 * groove * min(seam.depth, 1.6))
     if not seam.stitched:
         return
     offset = path + np.array((0, -0.006 * frame.scale))
