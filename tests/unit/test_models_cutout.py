@@ -1,5 +1,7 @@
 """The cut-out finds drawn garments, is honest about what it cannot find, and never fails."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from models.cutout import REVIEW_CONFIDENCE, GrabCut
 from models.pictures import Mask, Picture
 from models.regions import clean
 from models.saliency import barrier_distance, probability
+from models.training.cutouts import logistic, report, trusted
 
 SHIRT = np.array(
     [(90, 60), (130, 45), (170, 45), (210, 60), (265, 120), (235, 150), (212, 125), (215, 330), (85, 330), (88, 125),
@@ -140,3 +143,23 @@ def test_each_sign_of_trust_is_a_finite_number() -> None:
     assert mask.dtype == bool
     assert values.shape == (len(SIGNS),)
     assert np.isfinite(values).all()
+
+
+def test_logistic_regression_finds_the_weights_that_made_the_data() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.normal(3, 2, (4000, 3)).astype(np.float32)
+    chance = 1 / (1 + np.exp(-(rows @ np.array([1.0, -0.5, 0.0]) - 1)))
+    weights, bias = logistic(rows, chance.astype(np.float32), ridge=0)
+    np.testing.assert_allclose([*weights, bias], [1, -0.5, 0, -1], atol=1e-3)
+
+
+def test_the_report_measures_trusted_masks_alone(tmp_path: Path) -> None:
+    picture, truth = photo((40, 60, 120), (170, 140, 105))
+    for kind, name in (("photos", "a.jpg"), ("masks", "a.png"), ("photos", "b.jpg"), ("masks", "b.png")):
+        (tmp_path / kind / "validation" / "shirt").mkdir(parents=True, exist_ok=True)
+        content = picture[..., ::-1] if kind == "photos" else (truth * 255).astype(np.uint8)
+        assert cv2.imwrite(str(tmp_path / kind / "validation" / "shirt" / name), content)
+    rows = "validation/shirt/a.png,yes\nvalidation/shirt/b.png,no\ntrain/shirt/c.png,yes\n"
+    (tmp_path / "masks" / "index.csv").write_text("mask,trusted\n" + rows)
+    assert len(list(trusted(tmp_path, "validation", 10))) == 1
+    assert report(tmp_path, 10).startswith("photos 1, mean IoU 0.9")
