@@ -2,16 +2,34 @@
 
 from typing import Any
 
+from consumers.dead_letters import PREFIX
+from consumers.events import STRUCTURED
+from consumers.results import TYPE_OF
 from deploy.contracts.json_schemas import cloudevent, json_schemas
 from serve.schemas.listing import EventType
 
 Document = dict[str, Any]
 
-RESULT_TYPES = [
-    f"org.vitrine.listing.images.{kind}.v1"
-    for kind in ("enriched", "review_required", "failed", "removed", "unchanged")
-]
-STRUCTURED = "application/cloudevents+json"
+#: Headers that a dead letter carries beside those of the event, each a text.
+DEAD_LETTER_HEADERS = {
+    "original-topic": "where the event stood",
+    "original-partition": "where the event stood",
+    "original-offset": "where the event stood",
+    "original-timestamp": "the event's own, milliseconds since 1970",
+    "original-key": "the event's key, if it had one",
+    "original-null-headers": "headers that were null; here they are empty",
+    "dead-id": "the same for every repeat of this dead letter",
+    "event-id": "the CloudEvents id, where one could be read",
+    "attempts": "how often the event was tried",
+    "first-failed-at": "ISO 8601",
+    "last-failed-at": "ISO 8601",
+    "error-code": "see outcomes.md",
+    "error-class": "transient, delayed or permanent",
+    "error-message": "for people",
+    "error-detail": "JSON, where there is more to say",
+    "version": "of Vitrine",
+    "traceparent": "W3C trace context, where the event had one",
+}
 
 
 def _nested(schema: Document, name: str) -> tuple[Document, Document]:
@@ -73,12 +91,18 @@ def document(version: str) -> Document:
         "components": {
             "messages": {
                 "ListingEvent": _message("ListingEvent", cloudevent(listing, [item.value for item in EventType])),
-                "ResultEvent": _message("ResultEvent", cloudevent(result, RESULT_TYPES)),
+                "ResultEvent": _message("ResultEvent", cloudevent(result, sorted(set(TYPE_OF.values())))),
                 "DeadLetter": {
                     "name": "DeadLetter",
                     "contentType": "application/octet-stream",
                     "payload": {"description": "the original bytes of the event"},
-                    "headers": DEAD_LETTER_HEADERS,
+                    "headers": {
+                        "type": "object",
+                        "properties": {
+                            f"{PREFIX}{name}": {"type": "string", "description": text}
+                            for name, text in DEAD_LETTER_HEADERS.items()
+                        },
+                    },
                 },
             },
             "schemas": listing_schemas | result_schemas,
@@ -88,10 +112,3 @@ def document(version: str) -> Document:
 
 def _message(name: str, payload: Document) -> Document:
     return {"name": name, "contentType": STRUCTURED, "payload": payload}
-
-
-DEAD_LETTER_HEADERS: Document = {
-    "type": "object",
-    "description": "Text headers beside the event's own.",
-    "properties": {},
-}

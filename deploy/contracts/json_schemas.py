@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from serve.catalog.channel import ChannelProfile
+from serve.catalog.channel import Channel
 from serve.catalog.recipe import Recipe
 from serve.schemas.exchange import AnswerLine, Capacity, EnrichRequest
 from serve.schemas.listing import Listing
@@ -17,7 +17,7 @@ _VALIDATED: dict[str, Any] = {
     "listing": Listing,
     "enrich-request": EnrichRequest,
     "recipe": Recipe,
-    "channel": ChannelProfile,
+    "channel": Channel,
 }
 _WRITTEN: dict[str, Any] = {"result": ListingResult, "answer-line": AnswerLine, "capacity": Capacity}
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from serve.errors import ServeError
 from serve.schemas.outcome import Outcome
 
 #: Stands beside the outcomes: the event could not be answered and its bytes lie in the dead-letter topic.
@@ -70,6 +71,26 @@ def markdown() -> str:
         "|---|---|---|---|---|",
     ]
     for row in CASES:
-        code = f"`{row.code}`" if row.code else "–"
+        code = f"`{row.code}`" if row.code else "-"
         lines.append(f"| {row.case} | {row.ends_as} | {code} | {'yes' if row.retryable else 'no'} | {row.note} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_error_codes()]) + "\n"
+
+
+def _error_codes() -> list[str]:
+    """Every error of the serving room: as the code of an event, of one of its images, or of a try."""
+    lines = [
+        "## Error codes of the serving room",
+        "",
+        "In `errors[].code` of a result they concern one image; the code of a failed event is that of its first image.",
+        "",
+        "| code | retry | meaning |",
+        "|---|---|---|",
+    ]
+    errors = sorted(_descendants(ServeError), key=lambda error: (error.code, len(error.mro())))
+    by_code = {error.code: error for error in reversed(errors)}
+    meaning = {code: (error.__doc__ or "").splitlines()[0] for code, error in by_code.items()}
+    return lines + [f"| `{code}` | {by_code[code].retry} | {meaning[code]} |" for code in sorted(by_code)]
+
+
+def _descendants(error: type[ServeError]) -> list[type[ServeError]]:
+    return [error, *(deeper for child in error.__subclasses__() for deeper in _descendants(child))]

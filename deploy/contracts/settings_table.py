@@ -14,8 +14,8 @@ _ROOMS: dict[str, type[BaseSettings]] = {
 
 
 def _default(value: object) -> str:
-    text = str(getattr(value, "value", value))
-    return f"`{text}`" if text else "empty"
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(getattr(value, "value", value))
+    return "-" if value is None or not text else f"`{text}`"
 
 
 def markdown() -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.acceptance.conftest import System
 
 from deploy.contracts.outcomes import CASES, DEAD_LETTER
 from tests.support.photos import as_png, garment, huge_header
+from tests.support.system import System
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -106,11 +106,10 @@ def answers(system: System) -> dict[str, dict[str, Any]]:
     for number, (case, script) in enumerate(scripts(system).items()):
         for message in script(f"case-{number}").messages:
             positions[case] = system.produce(message, key=f"shop:case-{number}")
-    produced = system.produced
+    produced, answered = system.produced, system.answered()
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and len(system.answered()) < produced:
-        time.sleep(1)
-    answered = system.answered()
+    while time.monotonic() < deadline and len(answered) < produced:
+        answered = system.answered()
     assert len(answered) == produced, f"{produced - len(answered)} of {produced} events have no answer"
     return {case: answered[position] for case, position in positions.items()}
 

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 
+from consumers.dead_letters import PREFIX
+from consumers.reader import read
+from consumers.settings import ConsumerSettings
 from deploy.services.buckets import s3_client
 from deploy.services.interface import Endpoints
 from deploy.services.stack import Choice, KafkaKind, Stack, StoreKind
@@ -56,11 +59,46 @@ class System:
         assert done.returncode == 0, f"{len(done.stdout.splitlines())} of {until} results\n{done.stderr}"
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    def answered(self) -> dict[tuple[str, int, int], dict[str, Any]]:
+        """What each event ended as so far, by its position: the result's data, or the dead letter's facts."""
+        answers: dict[tuple[str, int, int], dict[str, Any]] = {}
+        settings = ConsumerSettings(bootstrap=self.endpoints.bootstrap or "")
+        for event in read(settings, timeout_s=3):
+            at = event.data.position
+            assert at is not None
+            place = (at.topic, at.partition, at.offset)
+            assert place not in answers, f"two visible answers for {place}"
+            answers[place] = {"dead": False, **event.data.model_dump(mode="json")}
+        for letter in read_dead(settings, timeout_s=2):
+            headers = {name: (value or b"").decode() for name, value in letter.headers}
+            place = (
+                headers[f"{PREFIX}original-topic"],
+                int(headers[f"{PREFIX}original-partition"]),
+                int(headers[f"{PREFIX}original-offset"]),
+            )
+            assert place not in answers, f"a result and a dead letter for {place}"
+            answers[place] = {"dead": True, "code": headers[f"{PREFIX}error-code"], "bytes": letter.value}
+        return answers
+
     def object_sha256(self, key: str) -> str:
         """The hash of what the store has under the key."""
         at = self.endpoints
         client = s3_client(at.s3_endpoint or "", at.access_key, at.secret_key, at.region)
         return hashlib.sha256(client.get_object(Bucket=at.bucket, Key=key)["Body"].read()).hexdigest()
+
+
+def read_dead(settings: ConsumerSettings, *, timeout_s: float) -> Iterator[Any]:
+    """The dead letters so far."""
+    consumer = KafkaConsumer(
+        settings.dead_topic,
+        bootstrap_servers=settings.bootstrap,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=int(timeout_s * 1000),
+    )
+    try:
+        yield from consumer
+    finally:
+        consumer.close()
 
 
 @contextmanager

@@ -11,12 +11,16 @@ from pydantic_asyncapi.v3 import AsyncAPI
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from deploy.contracts.asyncapi import document
+from consumers.actions import PublishDead
+from consumers.dead_letters import PREFIX, dead_letter
+from consumers.events import BadEvent
+from consumers.records import SourceRecord, TopicPartition
+from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, document
 from deploy.contracts.files import FOLDER, stale, write
 from deploy.contracts.outcomes import CASES, DEAD_LETTER
 from serve.schemas.listing import Listing
-from serve.schemas.outcome import Outcome
-from serve.schemas.result import ListingResult
+from serve.schemas.outcome import Outcome, RetryClass
+from serve.schemas.result import ErrorInfo, ListingResult
 from tests.support.examples import LISTING_EVENT, RESULT
 
 
@@ -88,3 +92,12 @@ def _references(node: Any) -> list[str]:
     if isinstance(node, list):
         return [reference for value in node for reference in _references(value)]
     return []
+
+
+def test_the_document_names_the_headers_that_dead_letters_have() -> None:
+    record = SourceRecord(TopicPartition("listings.new", 0), 3, None, b"{", (("trace", None),))
+    error = ErrorInfo(code="invalid_json", retry=RetryClass.PERMANENT, message="no JSON")
+    bad = BadEvent("invalid_json", "no JSON")
+    letter = dead_letter(PublishDead(1, record, bad, error, 0, 0.0, 0.0), 0.0, "1")
+    written = {name.removeprefix(PREFIX) for name, _ in letter.headers if name.startswith(PREFIX)}
+    assert {"error-code", "original-offset", "original-null-headers"} <= written <= set(DEAD_LETTER_HEADERS)
