@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,12 @@ class Served:
     url: str
     process: subprocess.Popen[bytes]
     photos: str
+    #: Takes connections and never answers: whoever fetches a photo from it is surely at work.
+    gate: socket.socket
+
+    @property
+    def stuck(self) -> str:
+        return f"http://127.0.0.1:{self.gate.getsockname()[1]}/stuck.jpg"
 
 
 def free_port() -> int:
@@ -99,7 +106,8 @@ def family(served: Served) -> dict[int, str]:
 def served(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("serve")
     port = free_port()
-    with photo_server() as photos:
+    with photo_server() as photos, socket.create_server(("127.0.0.1", 0)) as gate:
+        gate.settimeout(60)
         photos.add("shirt.jpg", garment())
         env = {
             **os.environ,
@@ -110,7 +118,7 @@ def served(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory
             "VITRINE_SERVE_S3_ACCESS_KEY": embedded_store.access_key,
             "VITRINE_SERVE_S3_SECRET_KEY": embedded_store.secret_key,
             "VITRINE_SERVE_S3_BUCKET": embedded_store.bucket,
-            "VITRINE_SERVE_FETCH_ALLOW": photos.origin,
+            "VITRINE_SERVE_FETCH_ALLOW": f"{photos.origin},127.0.0.1:{gate.getsockname()[1]}",
             "VITRINE_SERVE_STATE_DIR": str(folder / "state"),
         }
         log = folder / "serve.log"
@@ -121,7 +129,7 @@ def served(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory
         command = [sys.executable, "-m", "deploy.services.serve_host", str(config(folder, port)), ray_folder]
         process = start(command, env, log, url)
         try:
-            yield Served(url, process, photos.url("shirt.jpg"))
+            yield Served(url, process, photos.url("shirt.jpg"), gate)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -168,24 +176,25 @@ def test_the_door_tells_capacity_recipes_and_previews(served: Served) -> None:
     assert httpx.get(f"{served.url}/docs").status_code == 200
 
 
-def test_a_replica_that_dies_loses_no_event(served: Served) -> None:
-    event = item(served.photos, offset=3, listing_id="L3", recipe="everything")
+def test_a_replica_that_dies_is_told_and_replaced(served: Served) -> None:
+    stuck = item(served.stuck, offset=3, listing_id="L3")
     studio = [pid for pid, command in family(served).items() if "ServeReplica:vitrine:Studio" in command]
     assert len(studio) == 1
-    body = {"items": [event.model_dump(mode="json")]}
-    with httpx.stream("POST", f"{served.url}/v1/enrich", json=body, timeout=PATIENCE_S) as response:
-        os.kill(studio[0], signal.SIGKILL)
-        (line,) = (json.loads(line) for line in response.iter_lines())
-    assert (line["ref"], line["kind"]) == (3, "error")
-    assert (line["error"]["code"], line["error"]["retry"]) == ("replica_lost", "transient")
-    deadline = time.monotonic() + PATIENCE_S
-    while line["kind"] == "error" and time.monotonic() < deadline:
-        assert line["error"]["retry"] in ("transient", "back_pressure")
-        time.sleep(1)
-        line = enrich(served, event)[3]
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(enrich, served, stuck)
+        with served.gate.accept()[0]:
+            os.kill(studio[0], signal.SIGKILL)
+            line = answer.result(PATIENCE_S)[3]
+    assert line["kind"] == "error"
+    error = line["error"]
+    assert isinstance(error, dict)
+    assert (error["code"], error["retry"]) == ("replica_lost", "transient")
+    line = enrich(served, item(served.photos, offset=4, listing_id="L4", recipe="studio"))[4]
+    assert line["kind"] == "result", line
     result = line["result"]
     assert isinstance(result, dict)
-    assert len(result["outputs"]) + len(result["errors"]) >= 7
+    assert len(result["outputs"]) == 3
+    assert all(output["reused"] for output in result["outputs"])
 
 
 def test_stopping_leaves_no_process(served: Served) -> None:
