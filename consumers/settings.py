@@ -9,6 +9,7 @@ from consumers.limits import Limits
 from consumers.retry import RetryPolicy
 
 _MIB = 1024 * 1024
+_RECONNECT_MS = 1000
 _LIMITS = Limits()
 _POLICY = RetryPolicy()
 
@@ -112,6 +113,8 @@ class ConsumerSettings(BaseSettings):
         options: dict[str, Any] = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap.split(",")],
             "security_protocol": self.security_protocol,
+            # The client's own 30 s outlive the group session: after an outage it would lose what it has not committed.
+            "reconnect_backoff_max_ms": _RECONNECT_MS,
         }
         if self.api_version is not None:
             options["api_version"] = tuple(int(part) for part in self.api_version.split("."))

@@ -120,4 +120,4 @@ class EngineMachine(RuleBasedStateMachine):
 
 
 TestEngineMachine = EngineMachine.TestCase
-TestEngineMachine.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestEngineMachine.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
