@@ -20,7 +20,7 @@ class _Colourway:
 
 _COLOURS = (
     _Colourway("navy", "#27324f", "#e9e3d4", "#c8553d"),
-    _Colourway("white", "#f0ece4", "#2d4a6e", "#d0674b"),
+    _Colourway("white", "#e2ded6", "#2d4a6e", "#d0674b"),
     _Colourway("mustard", "#d09a2c", "#f4ead2", "#5a3d28"),
     _Colourway("forest green", "#31523f", "#e8ddc0", "#d99a3c"),
     _Colourway("brick red", "#a83a32", "#f1e4cf", "#2b2f3c"),
