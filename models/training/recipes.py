@@ -16,7 +16,7 @@ class StyleRecipe:
     detail: int = 16
     #: Windows cut for training and for validation, and their side.
     windows: int = 800
-    validation_windows: int = 48
+    validation_windows: int = 24
     window: int = 288
     #: Each step draws one crop per style; its rim is left out of the loss, for the net cannot see beyond it.
     crop: int = 112
