@@ -64,6 +64,7 @@ class World:
         self.outbox: dict[int, Message] = {}
         self.commits: dict[int, actions.Commit] = {}
         self.epoch_commit: dict[TopicPartition, int] = {}
+        self.newest_stored = 0
         self.stale = []
         self.stopped = False
 
@@ -185,7 +186,10 @@ class World:
         self.tell(done)
 
     def store(self, commit: actions.Commit) -> None:
-        self.committed.update(commit.offsets)
+        # One connection keeps the order: what was sent earlier cannot land on top of what was sent later.
+        if commit.commit_id > self.newest_stored:
+            self.newest_stored = commit.commit_id
+            self.committed.update(commit.offsets)
 
     # -- actions, each checked against the truth --
 
