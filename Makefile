@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO ?=
+PHOTOS ?= ../shared
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check schemas bench style lock clean
@@ -17,8 +18,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes --allow-empty-requirements requirements.lock
-	$(BIN)/python -m ensurepip >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
 	@touch $@
 
@@ -40,8 +40,8 @@ schemas: $(STAMP)  ## write the JSON Schemas, the AsyncAPI document and the sett
 bench: $(STAMP)  ## figures, as ratios within one run
 	$(BIN)/python -m deploy.bench
 
-style: $(STAMP)  ## train the bundled style net again (about an hour on 2 cores)
-	$(BIN)/python -m models.training style
+style: $(STAMP)  ## train the bundled style net again on PHOTOS (a folder with photos/ and masks/)
+	$(BIN)/python -m models.training style --data $(PHOTOS) --weights models/weights
 
 lock: $(STAMP)  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --all-extras --python-version 3.11 pyproject.toml -o requirements.lock

@@ -9,11 +9,11 @@ from serve.budget import Budget
 from serve.catalog.channel import ImageFacts
 from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
-from serve.decoding import DecodeLimits, decode
-from serve.encoding import Encoded, encode
 from serve.interfaces import FetchedBytes, Shot, ShotFailure, Slots, SourceImage, Stage
 from serve.metrics import TimedStage, Timings
-from serve.provenance import Provenance
+from serve.pictures.decoding import DecodeLimits, decode
+from serve.pictures.encoding import Encoded, encode
+from serve.pictures.provenance import Provenance
 from serve.schemas.result import Quality
 
 R = TypeVar("R")

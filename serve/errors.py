@@ -40,15 +40,23 @@ class ReplicaLost(ServeError):
 
 
 class IndexUnavailable(ServeError):
-    """The result index does not answer."""
+    """The result index does not answer; whoever sends waits, however long, and spends no attempt."""
 
     code = "index_unavailable"
+    retry = RetryClass.BACK_PRESSURE
+
+
+class IndexFailed(ServeError):
+    """The result index answers, but refuses a statement."""
+
+    code = "index_failed"
 
 
 class StoreUnavailable(ServeError):
-    """The object store does not answer."""
+    """The object store does not answer; whoever sends waits, however long, and spends no attempt."""
 
     code = "store_unavailable"
+    retry = RetryClass.BACK_PRESSURE
 
 
 class StoreRefused(ServeError):

@@ -81,8 +81,8 @@ class Pipeline:
             return answer(item, Outcome.REJECTED, code=NO_IMAGES, message=message, recipe=recipe.recipe)
         timings = Timings(self._metrics)
         report = await self._make_all(item, recipe, timings)
-        if report.retryable and not item.final:
-            raise report.retryable[0]
+        if again := report.another_try(final=item.final):
+            raise again
         return conclude(item, recipe, report, timings.milliseconds())
 
     async def _make_all(self, item: EnrichItem, recipe: Recipe, timings: Timings) -> Report:

@@ -13,11 +13,11 @@ from serve.catalog.catalog import Catalog
 from serve.catalog.plan import PlannedShot, plan
 from serve.catalog.recipe import Recipe, Variant
 from serve.darkroom import Darkroom, facts_of, judged_again, room_for
-from serve.encoding import Encoded
 from serve.errors import ServeError
 from serve.interfaces import FetchedBytes, Fetcher, ObjectStore, ResultIndex, Shot, ShotFailure, StoredObject
 from serve.metrics import Metrics, Timings
-from serve.phash import phash
+from serve.pictures.encoding import Encoded
+from serve.pictures.phash import phash
 from serve.report import Report
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Verdict

@@ -79,6 +79,13 @@ class Report:
             )
         )
 
+    def another_try(self, *, final: bool) -> ServeError | None:
+        """Why the event should come again: always if store or index were away, else unless this is the last try."""
+        away = [error for error in self.retryable if error.retry is RetryClass.BACK_PRESSURE]
+        if away:
+            return away[0]
+        return self.retryable[0] if self.retryable and not final else None
+
     def over_limit(self, image_ids: Sequence[str], limit: int) -> None:
         """Note the photos beyond the limit of a listing."""
         message = f"Only the first {limit} photos of a listing are worked on."

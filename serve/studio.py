@@ -13,11 +13,10 @@ from models.cutout import GrabCut
 from serve.budget import Budget
 from serve.catalog.loader import load_catalog
 from serve.darkroom import Darkroom
-from serve.decoding import DecodeLimits
 from serve.errors import RequestError, ServeError
-from serve.fetcher import FetchPolicy, SourceFetcher
 from serve.index import SqlIndex
 from serve.metrics import Metrics
+from serve.pictures.decoding import DecodeLimits
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
 from serve.production import Production
@@ -26,6 +25,7 @@ from serve.schemas.exchange import AnswerLine, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.preview import PreviewAnswer
 from serve.settings import MIB, ServeSettings
 from serve.slots import ComputeSlots
+from serve.sources.fetcher import FetchPolicy, SourceFetcher
 from serve.stages.generation import Generation
 from serve.stages.quality_filter import QualityFilter
 from serve.stages.style_transfer import StyleNet, StyleTransfer

@@ -17,11 +17,11 @@ from serve.catalog.loader import load_catalog
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Recipe, Variant
 from serve.darkroom import Darkroom
-from serve.decoding import DecodeLimits
 from serve.errors import ServeError, SourceNotFound
 from serve.index import SqlIndex
 from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure
 from serve.metrics import PrometheusMetrics
+from serve.pictures.decoding import DecodeLimits
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
 from serve.production import Production

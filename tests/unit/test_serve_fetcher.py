@@ -20,9 +20,9 @@ from serve.errors import (
     SourceUnreachable,
     UnsupportedFormat,
 )
-from serve.fetcher import FetchPolicy, SourceFetcher
-from serve.http_source import GuardedBackend, content_decoder
 from serve.interfaces import FetchedBytes
+from serve.sources.fetcher import FetchPolicy, SourceFetcher
+from serve.sources.http_source import GuardedBackend, content_decoder
 from serve.storage import s3_client
 from tests.support.web import Handler, Web, redirect, reply, self_signed, serving
 
@@ -114,7 +114,7 @@ def test_addresses_of_the_wrong_kind_are_refused_without_asking_a_resolver(url: 
     ["127.0.0.1", "[::1]", "127.1", "0x7f000001", "2130706433", "017700000001", "localhost", "[::ffff:127.0.0.1]", "0"],
 )
 def test_every_spelling_of_a_local_address_is_refused(host: str) -> None:
-    from serve.http_source import resolve  # noqa: PLC0415 - the system's own resolver, as in production
+    from serve.sources.http_source import resolve  # noqa: PLC0415 - the system's own resolver, as in production
 
     error = refused(fetch(f"https://{host}/a.jpg", FetchPolicy(), resolve))
     assert isinstance(error, AddressRefused)

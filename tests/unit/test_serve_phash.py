@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serve.interfaces import Picture
-from serve.phash import hamming, phash
+from serve.pictures.phash import hamming, phash
 from tests.support.pictures import saved
 
 STEADY = settings(deadline=None, derandomize=True)

@@ -9,10 +9,10 @@ from serve.catalog.quality import recorded_measurements
 from serve.errors import IndexUnavailable, ServeError, SourceUnreachable, StoreUnavailable, UnknownRecipe
 from serve.index import SqlIndex
 from serve.interfaces import StoredObject
-from serve.provenance import read_provenance
+from serve.pictures.provenance import read_provenance
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType
-from serve.schemas.outcome import Outcome, Verdict
+from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ListingResult, Output
 from serve.storage import MemoryStore
 from tests.support.photos import garment, huge_header
@@ -200,17 +200,16 @@ def test_a_passing_error_asks_for_another_try_until_the_last(studio: SmallStudio
     assert (alone.outcome, alone.code) == (Outcome.FAILED, "source_unreachable")
 
 
-def test_a_store_outage_is_retryable_and_stores_nothing(tmp_path: Path) -> None:
+def test_a_store_outage_never_ends_an_event(tmp_path: Path) -> None:
     class Down(MemoryStore):
         def put_if_absent(self, key: str, body: bytes, content_type: str) -> StoredObject:
             raise StoreUnavailable
 
     with small_studio(PHOTOS, tmp_path, store=Down()) as studio:
-        with pytest.raises(StoreUnavailable):
-            run(studio, item("a"))
-        result = run(studio, item("a", final=True))
-    assert (result.outcome, result.code) == (Outcome.FAILED, "store_unavailable")
-    assert {error.stage for error in result.errors} == {"store"}
+        for final in (False, True):
+            with pytest.raises(StoreUnavailable) as refused:
+                run(studio, item("a", "down", final=final))
+            assert refused.value.retry is RetryClass.BACK_PRESSURE
 
 
 def test_a_defect_in_one_step_is_hidden_from_the_public_and_retryable(tmp_path: Path) -> None:

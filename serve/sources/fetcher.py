@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from serve.errors import AddressRefused, ServeError, SourceNotFound, SourceTooLarge, SourceUnreachable
-from serve.fetch_policy import FetchPolicy
-from serve.http_source import HttpSource, Resolver, resolve
 from serve.interfaces import FetchedBytes
+from serve.sources.fetch_policy import FetchPolicy
+from serve.sources.http_source import HttpSource, Resolver, resolve
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from serve.errors import OutputTooLarge, StageFailed
 from serve.interfaces import Picture
-from serve.provenance import Provenance, read_provenance, xmp_packet
+from serve.pictures.provenance import Provenance, read_provenance, xmp_packet
 
 FULL_COLOUR_QUALITY = 90
 #: The quality search never goes below this.

@@ -15,7 +15,6 @@ from typing import Protocol
 import httpcore
 import httpx
 
-from serve.address import first_refusal, origin
 from serve.errors import (
     AddressRefused,
     SourceError,
@@ -24,7 +23,8 @@ from serve.errors import (
     SourceUnreachable,
     UnsupportedFormat,
 )
-from serve.fetch_policy import FetchPolicy
+from serve.sources.address import first_refusal, origin
+from serve.sources.fetch_policy import FetchPolicy
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

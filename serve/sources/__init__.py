@@ -1,0 +1,1 @@
+"""Source photos: where they may come from, and how they are brought within limits."""
