@@ -1,8 +1,10 @@
 """Real and embedded servers, one of each per test session. See tests/README.md."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import hypothesis
 import pytest
 
 from deploy.errors import ToolMissing
@@ -14,6 +16,11 @@ from deploy.services.store_real import RealStore
 from deploy.settings import DeploySettings
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures
 from tests.support.servers import KafkaServer, StoreServer, missing
+
+# The same examples in every CI run; new ones on every other machine.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 @contextmanager

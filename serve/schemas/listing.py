@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 #: Part of every object key and metric label, hence the narrow alphabet.
 TenantId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-ListingId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+#: Control characters break logs, file names and databases.
+ListingId = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 #: Revisions of a listing are ordered by this number; a platform without counters sends its update time in ms.
 Revision = Annotated[int, Field(ge=0, le=2**63 - 1)]
 

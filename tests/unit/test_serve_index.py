@@ -10,10 +10,10 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import create_engine, text
 
-from serve.errors import IndexUnavailable
+from serve.errors import IndexFailed, IndexUnavailable
 from serve.index import SqlIndex
 from serve.interfaces import Removal
-from serve.schemas.outcome import Outcome
+from serve.schemas.outcome import Outcome, RetryClass
 from tests.support.index_contract import DELETED, Clock, IndexContract, answer, event, work
 from tests.support.index_model import IndexHistory
 
@@ -91,10 +91,11 @@ def test_a_database_that_is_not_there_is_unavailable(url: str) -> None:
         SqlIndex(url).check()
 
 
-def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_no_outage(tmp_path: Path) -> None:
     (tmp_path / "index.db").write_bytes(b"not a database" * 100)
-    with pytest.raises(IndexUnavailable):
+    with pytest.raises(IndexFailed) as refused:
         SqlIndex(f"sqlite:///{tmp_path}/index.db").create_schema()
+    assert refused.value.retry is not RetryClass.BACK_PRESSURE, "waiting would never help"
 
 
 def test_a_locked_database_is_unavailable(url: str, index: SqlIndex, monkeypatch: pytest.MonkeyPatch) -> None:

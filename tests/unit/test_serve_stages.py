@@ -168,7 +168,7 @@ def test_a_doubtful_cut_out_goes_to_a_person_with_a_reason() -> None:
     assert doubt.quality.verdict is not Verdict.PUBLISH
     assert "the cut-out is doubtful" in doubt.quality.reasons
     rule = next(one for one in doubt.quality.rules if one.rule == "mask_confidence")
-    assert (rule.passed, rule.measured, rule.required) == (False, 0.2, ">= 0.5")
+    assert (rule.passed, rule.measured, rule.required) == (False, 0.2, ">= 0.8")
 
 
 def test_judging_without_a_picture_is_a_failure_of_that_shot() -> None:
