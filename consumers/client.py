@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from consumers.actions import CancelItems, Send
+from consumers.core.actions import CancelItems, Send
+from consumers.core.signals import Answered, Break, CapacityChanged, StreamBroken, StreamEnded
 from consumers.inbox import Inbox
 from consumers.settings import ConsumerSettings
-from consumers.signals import Answered, Break, CapacityChanged, StreamBroken, StreamEnded
 from serve.schemas.exchange import NDJSON, AnswerLine, Capacity, EnrichRequest
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from consumers.actions import PublishDead
+from consumers.core.actions import PublishDead
 from consumers.events import ListingEvent
 from consumers.records import Message
 from consumers.results import result_id

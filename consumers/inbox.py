@@ -2,7 +2,7 @@
 
 from queue import Empty, SimpleQueue
 
-from consumers.signals import Signal
+from consumers.core.signals import Signal
 
 
 class Inbox:

@@ -5,7 +5,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
-from consumers.actions import Action, Finished, Retried
+from consumers.core.actions import Action, Finished, Retried
 
 log = logging.getLogger("consumers.events")
 

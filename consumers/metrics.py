@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from consumers.actions import Action, Commit, Finished, Retried
+from consumers.core.actions import Action, Commit, Finished, Retried
+from consumers.core.status import Status
+from consumers.core.tracker import Snapshot
 from consumers.records import TopicPartition
-from consumers.status import Status
-from consumers.tracker import Snapshot
 
 _NAME = "vitrine_consumer_{}"
 

@@ -16,14 +16,14 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from consumers import actions, signals
 from consumers.client import ServeClient
-from consumers.engine import Engine
+from consumers.core import actions, signals
+from consumers.core.engine import Engine
+from consumers.core.status import Status
 from consumers.inbox import Inbox
 from consumers.producer import ResultProducer
 from consumers.records import SourceRecord, TopicPartition
 from consumers.settings import ConsumerSettings
-from consumers.status import Status
 
 log = logging.getLogger(__name__)
 

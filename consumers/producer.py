@@ -13,13 +13,13 @@ from threading import Event, Thread
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
-from consumers.actions import Publish, PublishDead
+from consumers.core.actions import Publish, PublishDead
+from consumers.core.signals import Published, PublishFailed
 from consumers.dead_letters import dead_letter
 from consumers.inbox import Inbox
 from consumers.records import Message
 from consumers.results import result_event
 from consumers.settings import ConsumerSettings
-from consumers.signals import Published, PublishFailed
 from serve.schemas.result import Position
 
 log = logging.getLogger(__name__)

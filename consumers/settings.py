@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from consumers.limits import Limits
-from consumers.retry import RetryPolicy
+from consumers.core.limits import Limits
+from consumers.core.retry import RetryPolicy
 
 _MIB = 1024 * 1024
 _RECONNECT_MS = 1000

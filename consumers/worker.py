@@ -5,13 +5,13 @@ from random import Random
 
 from consumers import logs
 from consumers.client import ServeClient
-from consumers.engine import Engine
+from consumers.core.engine import Engine
+from consumers.core.signals import Drain
 from consumers.inbox import Inbox
 from consumers.metrics import Metrics
 from consumers.poll import Poller
 from consumers.producer import ResultProducer
 from consumers.settings import ConsumerSettings
-from consumers.signals import Drain
 
 log = logging.getLogger(__name__)
 

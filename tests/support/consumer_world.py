@@ -7,14 +7,14 @@ believes, and checks every action against it the moment that it comes.
 from collections import defaultdict
 from random import Random
 
-from consumers import actions, bitmap, signals
-from consumers.engine import Engine
+from consumers.core import actions, bitmap, signals
+from consumers.core.engine import Engine
+from consumers.core.limits import Limits
+from consumers.core.retry import RetryPolicy
+from consumers.core.tracker import Snapshot
 from consumers.events import ListingEvent, parse
-from consumers.limits import Limits
 from consumers.records import SourceRecord, TopicPartition
 from consumers.results import result_id
-from consumers.retry import RetryPolicy
-from consumers.tracker import Snapshot
 from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo, Position

@@ -1,5 +1,6 @@
 """The rules of the rooms hold, and the check that holds them can fail."""
 
+import configparser
 import shutil
 import statistics
 import subprocess
@@ -24,6 +25,8 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     [
         ("models/cutout.py", "import pydantic", "Models know no services"),
         ("consumers/events.py", "import serve.interfaces", "Consumers know only the data contracts"),
+        ("consumers/events.py", "import serve.budget", "Consumers know only the data contracts"),
+        ("consumers/core/engine.py", "import time", "The decision core of the consumers does no I/O"),
         ("serve/errors.py", "import ray", "Only serve.app knows Ray"),
         ("serve/schemas/result.py", "import serve.errors", "Serve: one-way layers"),
     ],
@@ -38,6 +41,14 @@ def test_a_planted_violation_is_caught(tmp_path: Path, module: str, line: str, c
     assert result.returncode != 0
     broken = [text for text in result.stdout.splitlines() if "BROKEN" in text]
     assert any(contract in text for text in broken), result.stdout
+
+
+def test_every_part_of_serve_but_its_schemas_is_forbidden_to_consumers() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    forbidden = contracts["importlinter:contract:consumers-know-schemas-only"]["forbidden_modules"].split()
+    parts = {f"serve.{path.stem}" for path in (ROOT / "serve").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert parts - {"serve.schemas", "serve.__init__", "serve.__pycache__", "serve.README"} <= set(forbidden)
 
 
 @pytest.mark.parametrize(

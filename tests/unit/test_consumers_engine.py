@@ -4,11 +4,11 @@ from random import Random
 
 import pytest
 
-from consumers import actions, bitmap, signals
-from consumers.engine import Engine
-from consumers.limits import Limits
+from consumers.core import actions, bitmap, signals
+from consumers.core.engine import Engine
+from consumers.core.limits import Limits
+from consumers.core.retry import RetryPolicy, Wait
 from consumers.records import TopicPartition
-from consumers.retry import RetryPolicy, Wait
 from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo

@@ -4,7 +4,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from consumers.signals import Break, CapacityChanged
+from consumers.core.signals import Break, CapacityChanged
 from serve.schemas.outcome import RetryClass
 from tests.support.consumer_world import TPS, World
 

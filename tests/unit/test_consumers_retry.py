@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.retry import DeadLetter, RetryLater, RetryNow, RetryPolicy, Tries, Wait
+from consumers.core.retry import DeadLetter, RetryLater, RetryNow, RetryPolicy, Tries, Wait
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
 

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers import actions, signals
 from consumers.client import ServeClient
+from consumers.core import actions, signals
+from consumers.core.retry import RetryNow
+from consumers.core.status import Status
+from consumers.core.tracker import Snapshot
 from consumers.dead_letters import dead_letter
 from consumers.events import BadCode, BadEvent, parse
 from consumers.inbox import Inbox
@@ -22,10 +25,7 @@ from consumers.metrics import Metrics
 from consumers.reader import Visible
 from consumers.records import SourceRecord, TopicPartition
 from consumers.results import ResultEvent
-from consumers.retry import RetryNow
 from consumers.settings import ConsumerSettings
-from consumers.status import Status
-from consumers.tracker import Snapshot
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType, Listing
 from serve.schemas.outcome import Outcome, RetryClass

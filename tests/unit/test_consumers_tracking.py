@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers import bitmap
-from consumers.lanes import Lanes
-from consumers.tracker import Tracker
+from consumers.core import bitmap
+from consumers.core.lanes import Lanes
+from consumers.core.tracker import Tracker
 
 bases = st.integers(0, 2**62)
 

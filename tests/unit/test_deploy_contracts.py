@@ -11,7 +11,7 @@ from pydantic_asyncapi.v3 import AsyncAPI
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from consumers.actions import PublishDead
+from consumers.core.actions import PublishDead
 from consumers.dead_letters import PREFIX, dead_letter
 from consumers.events import BadEvent
 from consumers.records import SourceRecord, TopicPartition

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from consumers.core.retry import RetryDecision
+from consumers.core.tracker import Snapshot
 from consumers.events import BadEvent, ListingEvent
 from consumers.records import SourceRecord, TopicPartition
-from consumers.retry import RetryDecision
-from consumers.tracker import Snapshot
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.result import ErrorInfo, ListingResult
 

@@ -9,8 +9,8 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from consumers.actions import Publish, PublishDead
-from consumers.task import Task
+from consumers.core.actions import Publish, PublishDead
+from consumers.core.task import Task
 
 
 @dataclass(slots=True)

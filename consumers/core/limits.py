@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from consumers.bitmap import MAX_WINDOW
+from consumers.core.bitmap import MAX_WINDOW
 from serve.schemas.exchange import MAX_EVENTS_PER_REQUEST
 
 _MIB = 1024 * 1024

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from random import Random
 
-from consumers import actions, signals
-from consumers.committer import Committer
-from consumers.dispatcher import Dispatcher
+from consumers.core import actions, signals
+from consumers.core.committer import Committer
+from consumers.core.dispatcher import Dispatcher
+from consumers.core.failures import Failures
+from consumers.core.flow import Credit, Watermarks
+from consumers.core.limits import Limits
+from consumers.core.outbox import Outbox
+from consumers.core.retry import RetryPolicy
+from consumers.core.status import Status
+from consumers.core.task import Assignment, Task
+from consumers.core.tracker import Tracker
 from consumers.events import BadEvent, ListingEvent, parse
-from consumers.failures import Failures
-from consumers.flow import Credit, Watermarks
-from consumers.limits import Limits
-from consumers.outbox import Outbox
 from consumers.records import SourceRecord, TopicPartition
-from consumers.retry import RetryPolicy
-from consumers.status import Status
-from consumers.task import Assignment, Task
-from consumers.tracker import Tracker
 from serve.schemas.exchange import ErrorLine
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo

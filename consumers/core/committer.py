@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consumers.actions import Commit
-from consumers.limits import Limits
-from consumers.task import Assignment
+from consumers.core.actions import Commit
+from consumers.core.limits import Limits
+from consumers.core.task import Assignment
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from consumers.limits import Limits
+from consumers.core.limits import Limits
+from consumers.core.task import Assignment
 from consumers.records import TopicPartition
-from consumers.task import Assignment
 
 
 class Credit:

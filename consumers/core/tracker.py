@@ -8,7 +8,7 @@ from collections import deque
 from itertools import chain
 from typing import NamedTuple
 
-from consumers import bitmap
+from consumers.core import bitmap
 
 
 class Snapshot(NamedTuple):

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from consumers.actions import Action, Publish, PublishDead, Retried
-from consumers.dispatcher import Dispatcher
-from consumers.flow import Credit
-from consumers.limits import Limits
-from consumers.outbox import Outbox, Parcel
-from consumers.retry import DeadLetter, RetryLater, RetryNow, RetryPolicy, Wait
-from consumers.signals import Break, PublishFailed, StreamBroken
-from consumers.task import Task
+from consumers.core.actions import Action, Publish, PublishDead, Retried
+from consumers.core.dispatcher import Dispatcher
+from consumers.core.flow import Credit
+from consumers.core.limits import Limits
+from consumers.core.outbox import Outbox, Parcel
+from consumers.core.retry import DeadLetter, RetryLater, RetryNow, RetryPolicy, Wait
+from consumers.core.signals import Break, PublishFailed, StreamBroken
+from consumers.core.task import Task
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
 

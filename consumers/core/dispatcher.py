@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from consumers.actions import CancelItems, Send
+from consumers.core.actions import CancelItems, Send
+from consumers.core.flow import Credit
+from consumers.core.lanes import Lanes
+from consumers.core.limits import Limits
+from consumers.core.retry import RetryPolicy
+from consumers.core.task import Task
 from consumers.events import ListingEvent
-from consumers.flow import Credit
-from consumers.lanes import Lanes
-from consumers.limits import Limits
-from consumers.retry import RetryPolicy
-from consumers.task import Task
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.result import Position
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from consumers.core.task import Assignment
 from consumers.records import TopicPartition
-from consumers.task import Assignment
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from consumers.core.retry import Tries
+from consumers.core.tracker import Tracker
 from consumers.events import BadEvent, ListingEvent
 from consumers.records import SourceRecord, TopicPartition
-from consumers.retry import Tries
-from consumers.tracker import Tracker
 
 
 @dataclass(slots=True, eq=False)

@@ -1,0 +1,1 @@
+"""The decision core: signals and the time in, actions out. No I/O, no clock, no thread, no global randomness."""
