@@ -1,0 +1,90 @@
+"""What the pipeline costs or gains: the way from photo to stored images, against the same steps in a plain loop."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deploy.bench.figure import Figure, Progress, in_turns
+from deploy.bench.local_studio import LocalStudio, local_studio
+from deploy.errors import ServiceFailed
+from serve.catalog.plan import ENCODING_QUALITY, PlannedShot, plan
+from serve.interfaces import FetchedBytes, Shot, ShotFailure
+from serve.pictures.decoding import decode
+from serve.pictures.encoding import encode
+from serve.pictures.provenance import Provenance
+from serve.schemas.exchange import EnrichItem
+
+_GOAL = 0.85
+Seconds = Callable[[], float]
+
+
+def run(progress: Progress, *, photos: int = 6, rounds: int = 3) -> Figure:
+    """Images per second by the clock on the wall: here the pipeline may use a second core while it encodes."""
+    return _run("pipeline", progress, time.perf_counter, photos, rounds)
+
+
+def run_by_cpu(progress: Progress, *, photos: int = 6, rounds: int = 3) -> Figure:
+    """Images per second of CPU time of this process: what the pipeline costs beside the steps themselves."""
+    return _run("pipeline-cpu", progress, time.process_time, photos, rounds)
+
+
+def _run(name: str, progress: Progress, seconds: Seconds, photos: int, rounds: int) -> Figure:
+    with local_studio(photos) as local, asyncio.Runner() as runner:
+        made: dict[str, list[str]] = {}
+
+        def plain() -> float:
+            items = local.events(next(local.tenants))
+            started = seconds()
+            hashes = [sha256 for item in items for sha256 in plain_steps(local, item)]
+            spent = seconds() - started
+            made["plain"] = sorted(hashes)
+            return len(hashes) / spent
+
+        def pipeline() -> float:
+            items = local.events(next(local.tenants))
+            started = seconds()
+            outputs = runner.run(local.answer(items))
+            spent = seconds() - started
+            made["pipeline"] = sorted(output.sha256 for output in outputs)
+            if made["pipeline"] != made["plain"]:
+                raise ServiceFailed("the plain loop and the pipeline made different images")
+            return len(outputs) / spent
+
+        found = in_turns(plain, pipeline, progress, rounds=rounds)
+    unit = "images/s" if name == "pipeline" else "images/CPU s"
+    return Figure.of(name, found, unit=unit, goal=_GOAL)
+
+
+def plain_steps(local: LocalStudio, item: EnrichItem) -> list[str]:
+    """Fetch, decode, cut out, compose, measure, encode, put, one after the other; the sha256 of each image."""
+    catalog, production = local.studio.pipeline.catalog, local.studio.pipeline.production
+    body = Path(urlsplit(item.listing.images[0].url).path).read_bytes()
+    fetched = FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
+    planned = plan(
+        catalog.choose(item.listing),
+        tenant=item.listing.tenant_id,
+        source_sha256=fetched.sha256,
+        channels_for=lambda variant: catalog.channels_for(item.listing, variant),
+        models_for=production.models_for,
+    )
+    source = decode(fetched, "0")
+    shots: list[Shot | ShotFailure] = [
+        Shot(source=source, variant=one.variant, key=one.key, seed=one.seed, models=one.models) for one in planned
+    ]
+    for stage in local.studio.previewer.darkroom.stages:
+        shots = stage.run([shot for shot in shots if isinstance(shot, Shot)])
+    return [_put(local, shot, one) for shot, one in zip(shots, planned, strict=True)]
+
+
+def _put(local: LocalStudio, shot: Shot | ShotFailure, planned: PlannedShot) -> str:
+    if isinstance(shot, ShotFailure) or shot.pixels is None:
+        raise ServiceFailed("a stage failed in the plain loop")
+    provenance = Provenance(
+        digital_source_type=planned.digital_source_type, models=shot.models, seed=shot.seed, key=shot.key
+    )
+    variant = planned.variant
+    encoded = encode(shot.pixels, variant.format, provenance, max_bytes=planned.max_bytes, quality=ENCODING_QUALITY)
+    return local.store.put_if_absent(planned.key, encoded.body, encoded.content_type).sha256
