@@ -12,9 +12,12 @@ from deploy.demo.contact_picture import picture
 from deploy.demo.contact_sheet import html
 from deploy.demo.ledger import DeadLetter, Entry
 from deploy.demo.sheet import Sheet
-from deploy.demo.verify import Verification
+from deploy.demo.verify import Verification, place_of
+from deploy.errors import DeployError
 from serve.schemas.result import ListingResult
 
+#: Written first: a folder with this file was made by a run, so the next run may empty it.
+MARKER = ".vitrine-demo"
 _OURS = (
     "events.ndjson",
     "results.ndjson",
@@ -41,12 +44,31 @@ class OutputFolder:
         """The contact sheet."""
         return self.path / "contact-sheet.html"
 
+    def require_ours(self, photos: Path | None = None) -> None:
+        """`DeployError` where the folder holds somebody else's files, or the photos that the run is to read."""
+        if photos is not None and photos.resolve().is_relative_to(self.path.resolve()):
+            raise DeployError(f"the photos in {photos} lie in the output folder {self.path}; choose another --out")
+        try:
+            foreign = any(self.path.iterdir()) and not (self.path / MARKER).is_file()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DeployError(f"--out {self.path} cannot be used: {error.strerror}") from error
+        if foreign:
+            raise DeployError(f"{self.path} is not empty and was not made by `vitrine demo`; choose another --out")
+
     def clear(self) -> None:
-        """Make the folder, and remove what an earlier run left in it; other files stay."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for name in _OURS:
-            (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.images, ignore_errors=True)
+        """Make the folder, and remove what an earlier run left in it; other files stay. `DeployError` as above."""
+        self.require_ours()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / MARKER).write_text("Made by `vitrine demo`, which may empty this folder.\n")
+            for name in _OURS:
+                (self.path / name).unlink(missing_ok=True)
+            if self.images.exists():
+                shutil.rmtree(self.images)
+        except OSError as error:
+            raise DeployError(f"--out {self.path} cannot be used: {error}") from error
 
     def write_events(self, entries: Sequence[Entry]) -> None:
         """The events as they were sent, one per line; the broken ones too."""
@@ -74,9 +96,9 @@ class OutputFolder:
 def result_line(result: ListingResult, entry: Entry, found: Verification, root: Path) -> dict[str, Any]:
     """The result as a line of `results.ndjson`: all its fields, and the path of each picture."""
     line = result.model_dump(mode="json")
-    for output in line["outputs"]:
-        path = found.paths.get(output["key"])
-        output["path"] = str(path.relative_to(root)) if path else None
+    for output, written in zip(result.outputs, line["outputs"], strict=True):
+        path = found.paths.get(place_of(result, output))
+        written["path"] = str(path.relative_to(root)) if path else None
     return {
         "event_id": line.pop("event_id"),
         "outcome": line.pop("outcome"),

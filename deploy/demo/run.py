@@ -1,5 +1,6 @@
 """The demo from end to end: services, photos, events, answers, verification, contact sheet."""
 
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 from deploy.demo import photos
 from deploy.demo.ledger import Ledger
 from deploy.demo.live import View
+from deploy.demo.names import Names
 from deploy.demo.options import DemoOptions
 from deploy.demo.output import OutputFolder
 from deploy.demo.photo_server import PhotoServer
@@ -24,13 +26,14 @@ from deploy.demo.verify import Verification, fetch_all
 from deploy.errors import DeployError, ServiceFailed, StateConflict
 from deploy.services.connection import settings_for
 from deploy.services.interface import Endpoints
+from deploy.services.kafka_topics import delete_topics
 from deploy.services.processes import alive
-from deploy.services.stack import Choice, Stack
+from deploy.services.stack import Choice, KafkaKind, Stack, StoreKind
 from deploy.services.state import StackState, StateFile
-from deploy.services.topic_plan import EVENTS, wanted_topics
 from deploy.settings import DeploySettings
-from serve.catalog.loader import load_catalog
+from serve.catalog.loader import CatalogInvalid, load_catalog
 from serve.errors import UnknownRecipe
+from serve.settings import ServeSettings
 from serve.storage.s3 import S3Store, s3_client
 
 _EXTRAS = 8
@@ -48,6 +51,12 @@ class Finished:
     folder: OutputFolder
 
 
+def _names(options: DemoOptions, settings: DeploySettings) -> Names:
+    if not options.bootstrap:
+        return Names.usual(settings.partitions)
+    return Names.of_run(f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", settings.partitions)
+
+
 class Demo:
     """One run."""
 
@@ -57,6 +66,7 @@ class Demo:
         self._settings = settings or DeploySettings()
         self._ledger = Ledger()
         self._folder = OutputFolder(options.out)
+        self._names = _names(options, self._settings)
         self._phases: dict[str, float] = {}
         self._planned = options.limit + _EXTRAS
         self._began = 0.0
@@ -83,21 +93,27 @@ class Demo:
                 if self._options.keep:
                     self._leave(stack)
             except BaseException:
-                stack.stop()
+                self._stop(stack)
                 raise
             if not self._options.keep:
                 with self._phase("stop"):
-                    stack.stop()
+                    self._stop(stack)
         return self._finish(found)
 
     def _check(self) -> None:
+        options, serving = self._options, ServeSettings()
+        if options.kafka is KafkaKind.NONE and not options.bootstrap:
+            raise DeployError("the demo needs a Kafka: give --bootstrap HOST:PORT with --kafka none")
+        if options.store is StoreKind.NONE and not options.endpoint:
+            raise DeployError("the demo needs a store: give --endpoint URL with --store none")
         try:
-            load_catalog().recipe(self._options.recipe)
-        except UnknownRecipe as error:
-            raise DeployError(error.message) from error
-        if self._options.photos is not None:
-            photos.shelves(self._options.photos)
-        known = StateFile(self._settings.state_dir).read() if self._options.keep else None
+            load_catalog(serving.catalog_dir, default_recipe=serving.default_recipe).recipe(options.recipe)
+        except (UnknownRecipe, CatalogInvalid) as error:
+            raise DeployError(str(error)) from error
+        self._folder.require_ours(options.photos)
+        if options.photos is not None:
+            photos.shelves(options.photos)
+        known = StateFile(self._settings.state_dir).read() if options.keep else None
         if known is not None and any(map(alive, known.processes)):
             raise StateConflict(
                 f"services of {self._settings.state_dir} are running; stop them with `vitrine down` first"
@@ -118,11 +134,21 @@ class Demo:
             bootstrap=options.bootstrap,
             endpoint=options.endpoint,
             consumers=1,
-            topics=wanted_topics(settings.partitions),
+            topics=self._names.topics,
+            consumers_env=self._names.environment(),
             serve_env={"VITRINE_SERVE_FETCH_ALLOW": host.origin},
         )
         folder = settings.state_dir if options.keep else settings.state_dir / "demo"
         return Stack(choice, folder, report=self._view.service, settings=settings, leash=not options.keep)
+
+    def _stop(self, stack: Stack) -> None:
+        stack.stop()
+        if self._options.bootstrap:
+            # They were made for this run alone.
+            try:
+                delete_topics(self._options.bootstrap, self._names.topics)
+            except DeployError as error:
+                self._view.phase(f"the topics of this run stay: {error}")
 
     def _leave(self, stack: Stack) -> None:
         state = StackState(endpoints=stack.endpoints, processes=list(stack.processes()))
@@ -131,8 +157,8 @@ class Demo:
     # -- events --
 
     def _play(self, script: Script, source: Prefetched[photos.ListingPhoto], stack: Stack, at: Endpoints) -> None:
-        kafka = settings_for(at)
-        with Answers(kafka) as answers, EventSender(kafka, EVENTS[0]) as sender:
+        kafka = self._names.settings(settings_for(at))
+        with Answers(kafka) as answers, EventSender(kafka, self._names.events) as sender:
             self._began = self._last_answer = time.monotonic()
             sent: list[PlannedEvent] = []
             with self._phase("send"):

@@ -1,6 +1,6 @@
 """What the demo sends: a listing event per photo, then the troublesome extras, each with the answer it must get."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -13,22 +13,22 @@ from serve.schemas.outcome import Outcome
 
 TENANT = "demo"
 _PLATFORM = "urn:vitrine:demo"
-_ANSWERED = frozenset({Outcome.ENRICHED, Outcome.REVIEW_REQUIRED, Outcome.REJECTED})
+#: A picture may miss a rule of quality; a listing that is rejected for anything else points to a fault of the run.
+_ANSWERED = {Outcome.ENRICHED: None, Outcome.REVIEW_REQUIRED: None, Outcome.REJECTED: "quality_rejected"}
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How an event must end: one of these outcomes, or `dead letter`, and with which code if that is fixed."""
+    """How an event must end: an outcome or `dead letter`, each with the code that it must have; None is any."""
 
-    ends_as: frozenset[str]
-    code: str | None = None
+    endings: Mapping[str, str | None]
 
     def met_by(self, ending: str, code: str | None) -> bool:
         """Whether the ending is as expected."""
-        return ending in self.ends_as and (self.code is None or code == self.code)
+        return ending in self.endings and self.endings[ending] in {None, code}
 
     def __str__(self) -> str:
-        return " or ".join(sorted(self.ends_as)) + (f" ({self.code})" if self.code else "")
+        return " or ".join(f"{ending} ({code})" if code else ending for ending, code in sorted(self.endings.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Script:
         yield replace(
             first,
             label="the same event again",
-            expected=Expected(frozenset({Outcome.DUPLICATE}), "duplicate_event"),
+            expected=Expected({Outcome.DUPLICATE: "duplicate_event"}),
             photo=None,
         )
         old = self._event(second.listing_id or "", "Older text", "clothes", [self.missing_url], age=1)
@@ -99,7 +99,8 @@ class Script:
             "extra-private-address",
             "Photo behind a private address",
             "clothes",
-            ["http://169.254.169.254/latest/a.jpg"],
+            # By https: a plain http address would be refused for that, before anybody looks where it leads.
+            ["https://10.0.0.1/photo.jpg"],
         )
         yield self._extra(private, "a private address", Outcome.FAILED, "address_refused")
         missing = self._event("extra-missing-photo", "Photo that is gone", "clothes", [self.missing_url])
@@ -139,7 +140,7 @@ class Script:
             listing_id=event.listing.listing_id,
             title=event.listing.title or "",
             message=structured(event),
-            expected=Expected(frozenset({outcome}), code),
+            expected=Expected({outcome: code}),
         )
 
     @staticmethod
@@ -151,7 +152,7 @@ class Script:
             event_id=None,
             listing_id=None,
             message=whole._replace(value=value[: len(value) // 2]),
-            expected=Expected(frozenset({DEAD_LETTER}), "invalid_json"),
+            expected=Expected({DEAD_LETTER: "invalid_json"}),
         )
         unknown_id = f"{event.id}-unknown-type"
         value = value.replace(event.type.encode(), b"org.vitrine.catalog.price.changed.v1")
@@ -160,5 +161,5 @@ class Script:
             event_id=unknown_id,
             listing_id=None,
             message=whole._replace(value=value.replace(event.id.encode(), unknown_id.encode())),
-            expected=Expected(frozenset({DEAD_LETTER}), "unknown_event_type"),
+            expected=Expected({DEAD_LETTER: "unknown_event_type"}),
         )

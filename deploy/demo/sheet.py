@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.demo.ledger import Entry
+from deploy.demo.verify import Place, place_of
 from serve.schemas.outcome import Verdict
 from serve.schemas.result import ImageError, Output
 
@@ -68,13 +69,13 @@ def readable(name: str) -> str:
     return name.replace("-", " ").replace("_", " ").capitalize()
 
 
-def row_of(entry: Entry, paths: Mapping[str, Path]) -> Row | None:
-    """The row of an ordinary listing; None for extras and unanswered ones. `paths` are the pictures by object key."""
+def row_of(entry: Entry, paths: Mapping[Place, Path]) -> Row | None:
+    """The row of an ordinary listing; None for extras and unanswered ones. `paths` are the pictures of all outputs."""
     photo = entry.event.photo
     if photo is None or not entry.results:
         return None
     result = entry.results[0]
-    tiles = [_made(output, paths) for output in result.outputs]
+    tiles = [_made(output, paths.get(place_of(result, output))) for output in result.outputs]
     tiles += [_missing(error) for error in result.errors if error.variant is not None]
     return Row(
         listing_id=result.listing_id,
@@ -101,11 +102,11 @@ def extra_of(entry: Entry) -> Extra | None:
     )
 
 
-def _made(output: Output, paths: Mapping[str, Path]) -> Tile:
+def _made(output: Output, path: Path | None) -> Tile:
     return Tile(
         variant=output.variant,
         verdict=output.quality.verdict.value,
-        path=paths.get(output.key),
+        path=path,
         reasons=tuple(output.quality.reasons),
     )
 

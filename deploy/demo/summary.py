@@ -23,6 +23,8 @@ def summary(
 ) -> dict[str, Any]:
     """What stands in `summary.json`; `ok` decides the exit code."""
     problems = [*ledger.problems, *found.mismatches]
+    if not progress.images:
+        problems.append("no listing got a picture")
     return {
         "ok": not problems,
         "problems": problems,
@@ -62,7 +64,7 @@ def closing_words(figures: dict[str, Any], extras: list[Extra], folder: OutputFo
     trouble = Table("sent on purpose", "ended as", "code", box=None, header_style="dim")
     for extra in extras:
         mark = Text("✓ ", style="green") if extra.right else Text("✗ ", style="red")
-        trouble.add_row(mark + Text(extra.label), extra.ending, extra.code or "")
+        trouble.add_row(mark + Text(extra.label), Text(extra.ending), Text(extra.code or ""))
     total = sum(figures["seconds"].values())
     line = (
         f"{figures['images']} images at {figures['images_per_s']:.1f}/s, {total:.0f} s in all; "

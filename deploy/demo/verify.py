@@ -8,6 +8,8 @@ from pathlib import Path
 from serve.schemas.result import ListingResult, Output
 
 _SUFFIXES = {"jpeg": "jpg"}
+#: Listing, source photo and variant. Not the object's key: listings with the same photo share their objects.
+Place = tuple[str, str, str]
 
 
 @dataclass(slots=True)
@@ -16,8 +18,13 @@ class Verification:
 
     verified: int = 0
     mismatches: list[str] = field(default_factory=list)
-    #: Where each object lies on this machine, by object key.
-    paths: dict[str, Path] = field(default_factory=dict)
+    #: Where each output lies on this machine.
+    paths: dict[Place, Path] = field(default_factory=dict)
+
+
+def place_of(result: ListingResult, output: Output) -> Place:
+    """What tells an output from all others of a run."""
+    return (result.listing_id, output.source_image_id, output.variant)
 
 
 def fetch_all(results: Iterable[ListingResult], get: Callable[[str], bytes], folder: Path) -> Verification:
@@ -26,7 +33,8 @@ def fetch_all(results: Iterable[ListingResult], get: Callable[[str], bytes], fol
     for result in results:
         for output in result.outputs:
             path = folder / file_name(result, output)
-            _fetch(output, get, path, found)
+            if _fetch(output, get, path, found):
+                found.paths[place_of(result, output)] = path
     return found
 
 
@@ -43,17 +51,18 @@ def _plain(name: str) -> str:
     return kept.lstrip(".") or "unnamed"
 
 
-def _fetch(output: Output, get: Callable[[str], bytes], path: Path, found: Verification) -> None:
+def _fetch(output: Output, get: Callable[[str], bytes], path: Path, found: Verification) -> bool:
+    """Write the object and compare it; whether there is one."""
     try:
         body = get(output.key)
     except KeyError:
         found.mismatches.append(f"{output.key}: not in the store")
-        return
+        return False
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
-    found.paths[output.key] = path
     digest = hashlib.sha256(body).hexdigest()
     if digest == output.sha256:
         found.verified += 1
     else:
         found.mismatches.append(f"{output.key}: the result says sha256 {output.sha256}, the store has {digest}")
+    return True

@@ -1,16 +1,18 @@
 """Topics: make those that are missing, compare those that are there."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 
 from consumers.settings import ConsumerSettings
-from deploy.errors import ServiceFailed
+from deploy.errors import DeployError, ServiceFailed
 
 _TIMEOUT_MS = 10_000
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +34,47 @@ class TopicCheck:
         return None
 
 
+def topic_name(name: str) -> str:
+    """The name, if Kafka allows it; `DeployError` otherwise."""
+    if not _NAME.fullmatch(name) or name in {".", ".."}:
+        raise DeployError(
+            f"{name!r} is no name for a topic: up to 249 letters, digits, dots, hyphens and underscores are allowed"
+        )
+    return name
+
+
 @contextmanager
 def _admin(bootstrap: str, api_version: tuple[int, int] | None) -> Iterator[KafkaAdminClient]:
     # The settings of the consumers bring users, passwords and certificates.
     version = None if api_version is None else ".".join(map(str, api_version))
-    options = ConsumerSettings(bootstrap=bootstrap, api_version=version).client()
+    settings = ConsumerSettings(bootstrap=bootstrap, api_version=version)
+    with _connected(settings, _TIMEOUT_MS) as admin:
+        yield admin
+
+
+@contextmanager
+def _connected(settings: ConsumerSettings, timeout_ms: int) -> Iterator[KafkaAdminClient]:
+    where = f"Kafka at {settings.bootstrap}"
     try:
-        with closing(KafkaAdminClient(**options, bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
+        client = KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=timeout_ms)
+    except (KafkaTimeoutError, ValueError) as error:
+        raise ServiceFailed(
+            f"{where} cannot be reached within {timeout_ms / 1000:g} s. Is the address right (--bootstrap HOST:PORT,"
+            " VITRINE_CONSUMERS_BOOTSTRAP), and does the broker run?"
+        ) from error
+    except (KafkaError, OSError) as error:
+        raise ServiceFailed(f"{where} refuses the connection: {error}") from error
+    try:
+        with closing(client) as admin:
             yield admin
     except KafkaError as error:
-        raise ServiceFailed(f"Kafka at {bootstrap} does not do as asked: {error}") from error
+        raise ServiceFailed(f"{where} does not do as asked: {error}") from error
+
+
+def require_kafka(settings: ConsumerSettings, timeout_s: float = _TIMEOUT_MS / 1000) -> None:
+    """`ServiceFailed` where the Kafka of the settings cannot be reached within the time."""
+    with _connected(settings, max(1, round(timeout_s * 1000))):
+        pass
 
 
 def check_topics(
@@ -69,3 +102,9 @@ def ensure_topics(bootstrap: str, topics: Mapping[str, int], copies: int = -1) -
             admin.create_topics(wanted, timeout_ms=_TIMEOUT_MS)
         admin.wait_for_topics(list(wanted), timeout_ms=_TIMEOUT_MS)
     return list(wanted)
+
+
+def delete_topics(bootstrap: str, topics: Iterable[str]) -> None:
+    """Delete topics with all that is in them; `ServiceFailed` where the broker does not."""
+    with _admin(bootstrap, None) as admin:
+        admin.delete_topics(list(topics), timeout_ms=_TIMEOUT_MS)

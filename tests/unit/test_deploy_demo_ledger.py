@@ -20,11 +20,10 @@ def parsed(event: PlannedEvent) -> ListingEvent | BadEvent:
 
 
 def right_answer(event: PlannedEvent, offset: int) -> ListingResult | DeadLetter:
-    ending = min(event.expected.ends_as)
+    ending, code = min(event.expected.endings.items())
     if ending == DEAD_LETTER:
-        code = event.expected.code or ""
-        return DeadLetter(position=position(offset), code=code, message="", value=event.message.value)
-    return result(position(offset), Outcome(ending), code=event.expected.code)
+        return DeadLetter(position=position(offset), code=code or "", message="", value=event.message.value)
+    return result(position(offset), Outcome(ending), code=code)
 
 
 def test_every_extra_is_in_the_outcome_table() -> None:
@@ -32,7 +31,7 @@ def test_every_extra_is_in_the_outcome_table() -> None:
     extras = [event for event in planned() if event.label]
     assert len(extras) == 8
     for event in extras:
-        assert {(ending, event.expected.code) for ending in event.expected.ends_as} <= rows, event.label
+        assert set(event.expected.endings.items()) <= rows, event.label
 
 
 def test_events_are_what_their_label_says() -> None:
@@ -104,6 +103,20 @@ def test_wrong_outcome_is_a_problem() -> None:
     ledger.sent(planned(1)[0], position(0))
     ledger.answered(result(position(0), Outcome.FAILED, code="corrupt_image"))
     assert "ended as failed (corrupt_image)" in ledger.problems[0]
+
+
+def test_an_ordinary_listing_may_be_rejected_for_its_quality_alone() -> None:
+    for code, right in (("quality_rejected", True), ("too_many_images", False)):
+        ledger = Ledger()
+        ledger.sent(planned(1)[0], position(0))
+        ledger.answered(result(position(0), Outcome.REJECTED, code=code))
+        assert (not ledger.problems) is right
+
+
+def test_the_private_address_is_refused_for_where_it_leads() -> None:
+    (extra,) = [parsed(event) for event in planned(1) if event.label == "a private address"]
+    assert isinstance(extra, ListingEvent)
+    assert extra.listing.images[0].url.startswith("https://10.")
 
 
 def test_answers_of_others_are_ignored() -> None:

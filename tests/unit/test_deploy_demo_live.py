@@ -94,4 +94,4 @@ def test_a_mismatch_is_a_problem() -> None:
         DemoOptions(), Ledger(), Progress.of(Ledger(), 0, 0.0), Verification(mismatches=["k: not in the store"]), {}
     )
     assert figures["ok"] is False
-    assert figures["problems"] == ["k: not in the store"]
+    assert figures["problems"] == ["k: not in the store", "no listing got a picture"]

@@ -13,9 +13,10 @@ from PIL import Image
 from deploy.demo.contact_picture import picture
 from deploy.demo.contact_sheet import html
 from deploy.demo.ledger import DeadLetter, Ledger
-from deploy.demo.output import OutputFolder
+from deploy.demo.output import MARKER, OutputFolder
 from deploy.demo.sheet import Extra, Row, Sheet, Tile, extra_of, row_of
-from deploy.demo.verify import Verification, fetch_all, file_name
+from deploy.demo.verify import Verification, fetch_all, file_name, place_of
+from deploy.errors import DeployError
 from serve.schemas.outcome import Outcome, Verdict
 from serve.schemas.result import ImageError, Quality
 from tests.support.demo_run import output, planned, position, result
@@ -100,9 +101,10 @@ def test_rows_and_extras_come_from_the_ledger() -> None:
         variant="navy", stage="quality_filter", code="quality_rejected", retryable=False, message="m", quality=quality
     )
     entry = ledger.sent(events[0], position(0))
-    ledger.answered(result(position(0), outputs=[output("white", "k")], errors=[error]))
+    answer = result(position(0), outputs=[output("white", "k")], errors=[error])
+    ledger.answered(answer)
     extra = ledger.sent(events[1], position(1))
-    row = row_of(entry, {"k": Path("white.jpg")})
+    row = row_of(entry, {place_of(answer, answer.outputs[0]): Path("white.jpg")})
     assert row is not None
     assert [(tile.variant, tile.verdict, tile.path) for tile in row.tiles] == [
         ("white", "publish", Path("white.jpg")),
@@ -147,12 +149,13 @@ def test_files_hold_one_line_per_event(tmp_path: Path) -> None:
     events = planned(1)
     for offset, event in enumerate(events):
         ledger.sent(event, position(offset))
-    ledger.answered(result(position(0), outputs=[output("white", "k")]))
+    answer = result(position(0), outputs=[output("white", "k")])
+    ledger.answered(answer)
     ledger.answered(result(position(1), Outcome.DUPLICATE, code="duplicate_event"))
     ledger.answered(DeadLetter(position=position(7), code="invalid_json", message="m", value=b"\xff{"))
     folder = OutputFolder(tmp_path / "out")
     folder.clear()
-    found = Verification(paths={"k": folder.images / "listing-001" / "white.jpg"})
+    found = Verification(paths={place_of(answer, answer.outputs[0]): folder.images / "listing-001" / "white.jpg"})
     folder.write_events(ledger.entries)
     folder.write_answers(ledger.entries, found)
     assert len((folder.path / "events.ndjson").read_bytes().splitlines()) == len(events)
@@ -163,9 +166,59 @@ def test_files_hold_one_line_per_event(tmp_path: Path) -> None:
     assert (dead["code"], dead["value_base64"], dead["label"]) == ("invalid_json", "/3s=", events[7].label)
 
 
-def test_clear_leaves_other_files(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    (tmp_path / "notes.txt").write_text("mine")
+def test_listings_with_the_same_photo_have_files_of_their_own(tmp_path: Path) -> None:
+    body = b"one object"
+    made = output("white", "shared", sha256=hashlib.sha256(body).hexdigest())
+    ledger = Ledger()
+    for number, event in enumerate(planned(2)[:2]):
+        entry = ledger.sent(event, position(number))
+        ledger.answered(result(entry.position, listing_id=event.listing_id, outputs=[made]))
+    folder = OutputFolder(tmp_path / "out")
+    folder.clear()
+    found = fetch_all(ledger.results, {"shared": body}.__getitem__, folder.images)
+    folder.write_answers(ledger.entries, found)
+    lines = [json.loads(line) for line in (folder.path / "results.ndjson").read_text().splitlines()]
+    assert [line["outputs"][0]["path"] for line in lines] == [
+        "images/listing-001/white.jpg",
+        "images/listing-002/white.jpg",
+    ]
+
+
+def test_clear_empties_a_folder_of_ours_and_leaves_other_files(tmp_path: Path) -> None:
+    folder = OutputFolder(tmp_path / "new" / "out")
+    folder.clear()
+    folder.images.mkdir()
+    (folder.images / "old.jpg").write_bytes(b"")
+    (folder.path / "summary.json").write_text("{}")
+    (folder.path / "notes.txt").write_text("mine")
+    folder.clear()
+    assert sorted(path.name for path in folder.path.iterdir()) == [MARKER, "notes.txt"]
+
+
+def test_clear_leaves_a_folder_of_somebody_else_alone(tmp_path: Path) -> None:
+    photo = tmp_path / "images" / "photo.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(jpeg())
     (tmp_path / "summary.json").write_text("{}")
-    OutputFolder(tmp_path).clear()
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(DeployError, match="not made by"):
+        OutputFolder(tmp_path).clear()
+    assert photo.exists()
+    assert (tmp_path / "summary.json").exists()
+
+
+def test_photos_are_never_in_the_output_folder(tmp_path: Path) -> None:
+    folder = OutputFolder(tmp_path / "shop")
+    folder.clear()
+    (folder.path / "images").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(folder.path / "images")
+    for photos in (folder.path / "images", folder.path, link):
+        with pytest.raises(DeployError, match="lie in the output folder"):
+            folder.require_ours(photos)
+    folder.require_ours(tmp_path)
+
+
+def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeployError, match="cannot be used"):
+        OutputFolder(tmp_path / "file").clear()
