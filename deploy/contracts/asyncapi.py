@@ -76,15 +76,21 @@ def document(version: str) -> Document:
         "defaultContentType": STRUCTURED,
         "channels": {
             "listings": _channel("listings.new", "Listing events; binary mode is read too.", "ListingEvent"),
-            "listingsHigh": _channel("listings.new.high", "The same, urgent.", "ListingEvent"),
-            "listingsLow": _channel("listings.new.low", "The same, such as a backfill.", "ListingEvent"),
+            "listingsHigh": _channel(
+                "listings.new.high", "The same topic for urgent events; read alike for now.", "ListingEvent"
+            ),
+            "listingsLow": _channel(
+                "listings.new.low", "The same topic for backfills; read alike for now.", "ListingEvent"
+            ),
             "results": _channel("listings.enriched", "One result per listing event.", "ResultEvent"),
             "dead": _channel("listings.dead", "Events that cannot be answered, as they came.", "DeadLetter"),
         },
         "operations": {
             "receiveListing": _operation("receive", "listings", "Make the images of a listing."),
-            "receiveUrgentListing": _operation("receive", "listingsHigh", "The same, before the others."),
-            "receiveBackfillListing": _operation("receive", "listingsLow", "The same, after the others."),
+            "receiveUrgentListing": _operation(
+                "receive", "listingsHigh", "The same, from the topic for urgent events."
+            ),
+            "receiveBackfillListing": _operation("receive", "listingsLow", "The same, from the topic for backfills."),
             "sendResult": _operation("send", "results", "Tell how the event ended and which images there are."),
             "sendDeadLetter": _operation("send", "dead", "Put aside what cannot be answered."),
         },

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from deploy.contracts import asyncapi, outcomes, settings_table
+from deploy.contracts import asyncapi, outcomes, settings_table, structure
 from deploy.contracts.json_schemas import json_schemas
 
 FOLDER = Path(__file__).parent
@@ -20,6 +20,7 @@ def expected() -> dict[Path, str]:
         Path("asyncapi.yaml"): yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True),
         Path("outcomes.md"): outcomes.markdown(),
         Path("settings.md"): settings_table.markdown(),
+        Path("structure.md"): structure.markdown(),
     }
 
 

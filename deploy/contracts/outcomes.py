@@ -50,6 +50,7 @@ CASES: tuple[Case, ...] = (
     _answer("wrong suffix, usable photo", Outcome.ENRICHED, None, "the content counts, not the name"),
     _answer("same event id again", Outcome.DUPLICATE, "duplicate_event", "no work"),
     _answer("older revision after newer", Outcome.STALE, "stale_revision", "no work"),
+    _answer("newer revision waiting", Outcome.SUPERSEDED, None, "reserved: not given yet, each revision is worked on"),
     _answer("listing deleted", Outcome.REMOVED, None, "its objects go unless another listing refers to them"),
     _answer("delete before create", Outcome.REMOVED, None, "a create of that revision or older is then stale"),
     _dead("invalid JSON", "invalid_json", "original bytes kept"),

@@ -20,6 +20,8 @@ from torch.nn import functional
 
 #: Height and width must be multiples of this.
 STRIDE = 4
+#: Slope below zero. With a plain ReLU a style's own shifts switched whole layers off for good, and it never learnt.
+_LEAK = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class StyleNet(nn.Module):
 
 
 class _StyledConv(nn.Module):
-    """A 3x3 convolution, then each style's own scale and shift of every channel, then ReLU."""
+    """A 3x3 convolution, then each style's own scale and shift of every channel, then leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, styles: int, stride: int = 1, *, rectify: bool = True) -> None:
         super().__init__()
@@ -84,14 +86,14 @@ class _StyledConv(nn.Module):
         self.scale = nn.Embedding(styles, outputs)
         self.shift = nn.Embedding(styles, outputs)
         self.rectify = rectify
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.conv.weight, a=_LEAK, nonlinearity="leaky_relu")
         nn.init.ones_(self.scale.weight)
         nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         scale, shift = self.scale(style)[:, :, None, None], self.shift(style)[:, :, None, None]
         x = torch.addcmul(shift, self.conv(x), scale)
-        return functional.relu(x) if self.rectify else x
+        return functional.leaky_relu(x, _LEAK) if self.rectify else x
 
 
 class _ResidualBlock(nn.Module):

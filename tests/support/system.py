@@ -77,7 +77,8 @@ class System:
                 int(headers[f"{PREFIX}original-offset"]),
             )
             assert place not in answers, f"a result and a dead letter for {place}"
-            answers[place] = {"dead": True, "code": headers[f"{PREFIX}error-code"], "bytes": letter.value}
+            facts = {"code": headers[f"{PREFIX}error-code"], "message": headers[f"{PREFIX}error-message"]}
+            answers[place] = {"dead": True, "bytes": letter.value, **facts}
         return answers
 
     def object_sha256(self, key: str) -> str:

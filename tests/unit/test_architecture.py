@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.contracts.structure import CONSUMERS, SERVE, Groups, arrows
+from deploy.contracts.structure import ROOMS as ROOMS_DRAWN
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("consumers", "deploy", "models", "serve")
 
@@ -76,3 +79,11 @@ def test_every_room_has_a_readme_that_names_its_files(room: str) -> None:
     parts = {path.name for path in (ROOT / room).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     missing = {part for part in parts - {"__init__.py"} if part.removesuffix(".py") not in text}
     assert missing == set()
+
+
+@pytest.mark.parametrize("groups", [ROOMS_DRAWN, CONSUMERS, SERVE], ids=["rooms", "consumers", "serve"])
+def test_every_arrow_of_the_drawing_points_down(groups: Groups) -> None:
+    order = list(groups)
+    drawn = arrows(groups)
+    assert len(drawn) >= len(order) - 1
+    assert [pair for pair in drawn if order.index(pair[0]) > order.index(pair[1])] == []
