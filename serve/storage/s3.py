@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as EndpointError
 
-from serve.errors import StoreRefused, StoreUnavailable
+from serve.errors import ObjectBusy, ServeError, StoreRefused, StoreUnavailable
 from serve.interfaces import StoredObject
 
 if TYPE_CHECKING:
@@ -27,12 +21,14 @@ if TYPE_CHECKING:
 _PRECONDITION_FAILED = 412
 _CONFLICT = 409
 _NOT_FOUND = 404
+_NOT_IMPLEMENTED = 501
 #: Requests that the server may answer better a moment later, though below 500.
 _PASSING = frozenset({408, 425, 429})
+#: The same by name: in answers about single keys there is no status.
+_PASSING_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
 #: A conditional write that meets another one under way is answered 409 and tried again after these pauses.
 _CONFLICT_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 _KEYS_PER_DELETE = 1000
-_MISCONFIGURED = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, ParamValidationError)
 
 
 def s3_client(
@@ -74,7 +70,10 @@ class S3Store:
         self._uri = (prefix_uri or f"s3://{bucket}").rstrip("/")
 
     def put_if_absent(self, key: str, body: bytes, content_type: str) -> StoredObject:
-        """Write unless the key is taken; either way tell what is stored. Raise `StoreUnavailable`, `StoreRefused`."""
+        """Write unless the key is taken; either way tell what is stored.
+
+        Raise `StoreUnavailable`, `StoreRefused`, and `ObjectBusy` where other writers never let go of the key.
+        """
         digest = hashlib.sha256(body)
         for pause in (*_CONFLICT_PAUSES_S, None):
             with _sorted_errors():
@@ -86,7 +85,7 @@ class S3Store:
                 return stored
             if pause is not None:
                 time.sleep(pause)
-        raise StoreUnavailable("other writers hold the same key")
+        raise ObjectBusy("other writers hold the same key")
 
     def head(self, key: str) -> StoredObject | None:
         """What is stored under the key, or None."""
@@ -120,7 +119,9 @@ class S3Store:
                     Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in chunk], "Quiet": True}
                 )
             if failed := [error for error in answer.get("Errors", []) if error.get("Code") != "NoSuchKey"]:
-                raise StoreUnavailable(f"{len(failed)} objects could not be removed: {failed[0].get('Code')}")
+                # What waiting cannot mend must not be hidden behind what it can.
+                worst = min((str(error.get("Code")) for error in failed), key=lambda code: code in _PASSING_CODES)
+                raise _kind(code=worst)(f"{len(failed)} objects could not be removed: {worst}")
 
     def check(self) -> None:
         """Raise `StoreUnavailable` or `StoreRefused` unless the bucket can be used."""
@@ -155,6 +156,12 @@ def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
 
 
+def _kind(*, status: int = 0, code: str) -> type[ServeError]:
+    """Unavailable only where waiting helps, for whoever sends then waits without end."""
+    passing = status in _PASSING or code in _PASSING_CODES or (status >= 500 and status != _NOT_IMPLEMENTED)
+    return StoreUnavailable if passing else StoreRefused
+
+
 @contextmanager
 def _sorted_errors() -> Iterator[None]:
     """Turn boto3's errors into ours: what passes by itself, and what a person must put right."""
@@ -162,10 +169,9 @@ def _sorted_errors() -> Iterator[None]:
         yield
     except ClientError as error:
         status, code = _status(error), error.response.get("Error", {}).get("Code", "?")
-        passing = status >= 500 or status in _PASSING or code in {"SlowDown", "RequestTimeout"}
-        kind = StoreUnavailable if passing else StoreRefused
-        raise kind(f"the object store answers {status} {code}") from error
-    except _MISCONFIGURED as error:
-        raise StoreRefused(f"the object store cannot be asked: {type(error).__name__}") from error
-    except BotoCoreError as error:
+        raise _kind(status=status, code=code)(f"the object store answers {status} {code}") from error
+    except (EndpointError, HTTPClientError, IncompleteReadError) as error:
         raise StoreUnavailable from error
+    except BotoCoreError as error:
+        # No credentials, impossible parameters or addresses: nothing was asked at all.
+        raise StoreRefused(f"the object store cannot be asked: {type(error).__name__}") from error

@@ -9,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from serve.errors import StoreRefused, StoreUnavailable
+from serve.errors import ObjectBusy, StoreRefused, StoreUnavailable
 from serve.storage import MemoryStore, S3Store, s3_client
 from serve.storage import s3 as s3_module
 from tests.support.store_contract import StoreContract
@@ -105,14 +105,12 @@ def test_an_object_gone_between_refusal_and_look_is_written(stubbed: tuple[S3Sto
     assert store.put_if_absent("t/a", b"x", "image/png").created
 
 
-def test_endless_conflicts_end_as_unavailable(
-    stubbed: tuple[S3Store, Stubber], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_conflicts_are_no_outage(stubbed: tuple[S3Store, Stubber], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_module, "_CONFLICT_PAUSES_S", (0.0, 0.0))
     store, stubber = stubbed
     for _ in range(3):
         stubber.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(ObjectBusy):
         store.put_if_absent("t/a", b"x", "image/png")
 
 
@@ -123,6 +121,8 @@ def test_endless_conflicts_end_as_unavailable(
         (503, "SlowDown", StoreUnavailable),
         (429, "TooManyRequests", StoreUnavailable),
         (400, "RequestTimeout", StoreUnavailable),
+        (507, "XMinioStorageFull", StoreUnavailable),
+        (501, "NotImplemented", StoreRefused),
         (403, "AccessDenied", StoreRefused),
         (404, "NoSuchBucket", StoreRefused),
         (400, "InvalidRequest", StoreRefused),
@@ -137,11 +137,23 @@ def test_answers_of_the_server_are_sorted(
         store.put_if_absent("t/a", b"x", "image/png")
 
 
-def test_an_object_that_cannot_be_deleted_is_reported(stubbed: tuple[S3Store, Stubber]) -> None:
+@pytest.mark.parametrize(
+    ("codes", "kind", "named"),
+    [
+        (["InternalError"], StoreUnavailable, "InternalError"),
+        (["SlowDown", "ServiceUnavailable"], StoreUnavailable, "SlowDown"),
+        (["AccessDenied"], StoreRefused, "AccessDenied"),
+        (["SlowDown", "AccessDenied"], StoreRefused, "AccessDenied"),
+        (["NoSuchKey", "MethodNotAllowed"], StoreRefused, "MethodNotAllowed"),
+    ],
+)
+def test_objects_that_cannot_be_deleted_are_sorted_by_their_reason(
+    stubbed: tuple[S3Store, Stubber], codes: list[str], kind: type[Exception], named: str
+) -> None:
     store, stubber = stubbed
-    stubber.add_response("delete_objects", {"Errors": [{"Key": "t/a", "Code": "InternalError"}]})
-    with pytest.raises(StoreUnavailable, match="InternalError"):
-        store.delete(["t/a"])
+    stubber.add_response("delete_objects", {"Errors": [{"Key": code, "Code": code} for code in codes]})
+    with pytest.raises(kind, match=named):
+        store.delete(codes)
 
 
 @pytest.mark.parametrize(
