@@ -46,6 +46,12 @@ class IndexUnavailable(ServeError):
     retry = RetryClass.BACK_PRESSURE
 
 
+class IndexBusy(ServeError):
+    """The result index could not lock or finish something in time."""
+
+    code = "index_busy"
+
+
 class IndexFailed(ServeError):
     """The result index answers, but refuses a statement."""
 

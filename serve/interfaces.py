@@ -116,7 +116,10 @@ class ObjectStore(Protocol):
     """Content-addressed objects in one bucket. Blocking: call it from a worker thread."""
 
     def put_if_absent(self, key: str, body: bytes, content_type: str) -> StoredObject:
-        """Write unless the key is taken; either way tell what is stored. Raise `StoreUnavailable`, `StoreRefused`."""
+        """Write unless the key is taken; either way tell what is stored.
+
+        Raise `StoreUnavailable`, `StoreRefused`, and `ObjectBusy` where other writers never let go of the key.
+        """
         ...
 
     def head(self, key: str) -> StoredObject | None:
@@ -158,7 +161,8 @@ class Removal:
 class ResultIndex(Protocol):
     """What was answered: last revision, outcome, result and object keys per tenant and listing. Blocking.
 
-    Every method raises `IndexUnavailable` when the database does not answer.
+    Every method raises `IndexUnavailable` when the database does not answer, `IndexBusy` when it cannot do this now,
+    and `IndexFailed` when it refuses.
     """
 
     def begin(self, item: EnrichItem) -> Answered | Accepted | Removal:

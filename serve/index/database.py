@@ -7,19 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from serve.errors import IndexFailed, IndexUnavailable
+from serve.index.faults import sorted_fault, spoils_pool
 from serve.index.tables import metadata
 
 _SQLITE_BUSY_MS = 10_000
 _POSTGRES_OPTIONS = "-c lock_timeout=5000 -c statement_timeout=10000"
 #: Names the lock under which processes that start together create the tables one after the other.
 _SCHEMA_LOCK = 0x76697472
-#: No connection, no disk, no lock in time: waiting helps. Anything else would fail again, however long one waits.
-_AWAY = (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError)
 
 
 class Database:
@@ -30,14 +27,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A writing transaction; raise `IndexUnavailable` where the database is away, `IndexFailed` for the rest."""
+        """A writing transaction; raise `IndexUnavailable`, `IndexBusy` or `IndexFailed`."""
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except _AWAY as error:
-            raise IndexUnavailable(f"the result index does not answer: {type(error).__name__}") from error
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise IndexFailed(f"the result index refuses: {type(error).__name__}") from error
+            if spoils_pool(error):
+                self._engine.dispose()
+            raise sorted_fault(error) from error
 
     def create_schema(self) -> None:
         """Create what is missing; several processes may do so at once."""
@@ -78,7 +75,8 @@ def _engine(url: str) -> Engine:
         parsed,
         pool_pre_ping=True,
         pool_timeout=5,
-        connect_args={"connect_timeout": 3, "options": _POSTGRES_OPTIONS},
+        # Of several hosts the primary is taken; a standby that takes no writes counts as away.
+        connect_args={"connect_timeout": 3, "options": _POSTGRES_OPTIONS, "target_session_attrs": "read-write"},
     )
 
 

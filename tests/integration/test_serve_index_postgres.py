@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine, text
 
-from serve.errors import IndexUnavailable
+from serve.errors import IndexBusy, IndexUnavailable
 from serve.index import SqlIndex
 from serve.index.tables import metadata
 from tests.support.index_contract import Clock, IndexContract, event
@@ -63,7 +63,7 @@ def test_connections_that_were_cut_are_replaced(index: SqlIndex, postgres_url: s
     index.check()
 
 
-def test_a_row_that_stays_locked_is_unavailable(
+def test_a_row_that_stays_locked_is_busy_and_no_outage(
     index: SqlIndex, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.begin(event(offset=1))
@@ -72,6 +72,27 @@ def test_a_row_that_stays_locked_is_unavailable(
     other = create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
     with other.begin() as connection:
         connection.execute(text("SELECT 1 FROM vitrine_listings FOR UPDATE"))
-        with pytest.raises(IndexUnavailable):
+        with pytest.raises(IndexBusy):
             impatient.begin(event(offset=1))
+    other.dispose()
+
+
+def test_a_primary_that_turned_read_only_is_left_for_the_next_one(index: SqlIndex, postgres_url: str) -> None:
+    index.check()
+    other = create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+
+    with index._database.transaction() as connection:
+        connection.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+    with pytest.raises(IndexUnavailable, match="25006"):
+        index.begin(event(offset=1))
+    index.begin(event(offset=1))  # by a new connection
+    with other.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {other.url.database} SET default_transaction_read_only = on"))
+    standby = SqlIndex(postgres_url)
+    with pytest.raises(IndexUnavailable):
+        standby.check()
+    with other.connect() as connection:
+        connection.execute(text("SET default_transaction_read_only = off"))
+        connection.execute(text(f"ALTER DATABASE {other.url.database} SET default_transaction_read_only = off"))
+    standby.check()
     other.dispose()

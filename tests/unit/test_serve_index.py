@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
 import pytest
 from hypothesis import settings
 from sqlalchemy import create_engine, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import DBAPIError
 
-from serve.errors import IndexFailed, IndexUnavailable
+from serve.errors import IndexBusy, IndexFailed, IndexUnavailable, ServeError
 from serve.index import SqlIndex
+from serve.index.faults import sorted_fault, spoils_pool
 from serve.interfaces import Removal
 from serve.schemas.outcome import Outcome, RetryClass
 from tests.support.index_contract import DELETED, Clock, IndexContract, answer, event, work
@@ -72,7 +76,7 @@ def test_stale_answers_carry_version_and_time(url: str, index: SqlIndex) -> None
     assert result.finished_at.tzinfo is not None
 
 
-def test_a_missing_schema_is_unavailable(url: str) -> None:
+def test_a_missing_schema_is_no_outage(url: str) -> None:
     index = SqlIndex(url)
     item = event(offset=1)
     for call in (
@@ -81,7 +85,7 @@ def test_a_missing_schema_is_unavailable(url: str) -> None:
         lambda: index.claim(item, "k1"),
         lambda: index.finish(item, answer(item)),
     ):
-        with pytest.raises(IndexUnavailable):
+        with pytest.raises(IndexFailed):
             call()
 
 
@@ -96,6 +100,59 @@ def test_a_file_that_is_no_database_is_no_outage(tmp_path: Path) -> None:
     with pytest.raises(IndexFailed) as refused:
         SqlIndex(f"sqlite:///{tmp_path}/index.db").create_schema()
     assert refused.value.retry is not RetryClass.BACK_PRESSURE, "waiting would never help"
+
+
+def test_a_file_that_may_only_be_read_is_no_outage(url: str, index: SqlIndex) -> None:
+    index.close()
+    with pytest.raises(IndexFailed):
+        SqlIndex(f"{url.replace(':///', ':///file:')}?mode=ro&uri=true").begin(event(offset=1))
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "spoils"),
+    [
+        ("08006", IndexUnavailable, False),
+        ("57P01", IndexUnavailable, True),
+        ("57P03", IndexUnavailable, True),
+        ("53100", IndexUnavailable, False),
+        ("53300", IndexUnavailable, False),
+        ("25006", IndexUnavailable, True),
+        ("25P03", IndexUnavailable, False),
+        ("55P03", IndexBusy, False),
+        ("57014", IndexBusy, False),
+        ("40001", IndexBusy, False),
+        ("40P01", IndexBusy, False),
+        ("54000", IndexFailed, False),
+        ("42P01", IndexFailed, False),
+        ("42501", IndexFailed, False),
+        ("22001", IndexFailed, False),
+        ("XX000", IndexFailed, False),
+    ],
+)
+def test_errors_of_postgresql_are_sorted_by_their_state(state: str, kind: type[ServeError], spoils: bool) -> None:
+    error = wrapped(psycopg.errors.lookup(state)("no"))
+    assert type(sorted_fault(error)) is kind
+    assert spoils_pool(error) is spoils
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (psycopg.OperationalError("connection refused"), IndexUnavailable),
+        (psycopg.InterfaceError("the connection is closed"), IndexUnavailable),
+        (psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"), IndexFailed),
+        (psycopg.ProgrammingError("the query has 1 placeholders but 0 parameters were passed"), IndexFailed),
+    ],
+)
+def test_what_the_driver_says_itself_is_sorted_by_kind(raised: psycopg.Error, kind: type[ServeError]) -> None:
+    assert type(sorted_fault(wrapped(raised))) is kind
+
+
+def wrapped(error: psycopg.Error) -> DBAPIError:
+    """As SQLAlchemy raises it."""
+    made = DBAPIError.instance("SELECT 1", None, error, psycopg.Error, dialect=PGDialect_psycopg())
+    assert isinstance(made, DBAPIError)
+    return made
 
 
 def test_a_locked_database_is_unavailable(url: str, index: SqlIndex, monkeypatch: pytest.MonkeyPatch) -> None:
