@@ -16,6 +16,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from consumers import kafka_internals
 from consumers.client import ServeClient
 from consumers.core import actions, signals
 from consumers.core.engine import Engine
@@ -180,8 +181,7 @@ class Poller:
         for commit in closing:
             future = self._consumer.commit_async(_offsets(commit))
             try:
-                # The client's loop is not asyncio; this is its only wait with a deadline.
-                await self._consumer._manager.wait_for(future, self._settings.commit_deadline_s * 1000)
+                await kafka_internals.wait_for(self._consumer, future, self._settings.commit_deadline_s)
             except KafkaError as error:
                 log.warning("last commit failed: %r", error, extra={"action": "commit_failed"})
             for watch in self._watchers:
@@ -212,6 +212,7 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def _consumer(settings: ConsumerSettings) -> KafkaConsumer:
+    kafka_internals.mend()
     return KafkaConsumer(
         **settings.client(),
         group_id=settings.group,

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from kafka import KafkaConsumer
 
+from consumers import kafka_internals
 from consumers.results import ResultEvent, parse_result
 from consumers.settings import ConsumerSettings
 
@@ -64,6 +65,7 @@ def read(
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     visible, given = Visible(), 0
+    kafka_internals.mend()
     consumer = KafkaConsumer(
         settings.results_topic,
         **settings.client(),

@@ -20,6 +20,15 @@ from tests.support.listing_events import structured_bytes
 from tests.support.servers import KafkaServer, unique
 
 
+class _RawName(str):
+    """A header name that goes out as these bytes, which are no UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return super().encode("latin-1")
+
+
 class Bench:
     """Topics of one's own, producers of events, worker processes."""
 
@@ -45,6 +54,21 @@ class Bench:
             producer.send(topic, key=f"acme:{listing}".encode(), value=structured_bytes(event_id, listing, revision))
         for value in raw:
             producer.send(self.settings.topics[0], value=value)
+        producer.flush(30)
+        producer.close()
+
+    def produce_oddly(self) -> None:
+        """What clients less strict than ours leave behind: header names that are no text, batches in every codec."""
+        for codec in ("gzip", "lz4", "snappy", "zstd", None):
+            producer = KafkaProducer(**self.kafka.client(), compression_type=codec)
+            headers = [("name", b"\xff")]
+            producer.send(self.settings.topics[0], structured_bytes(f"{codec}", f"fine-{codec}"), headers=headers)
+            producer.flush(30)
+            producer.close()
+        producer = KafkaProducer(**self.kafka.client())
+        for number, name in enumerate([_RawName("\xff"), "ok", _RawName("\xc3(")]):
+            value = structured_bytes(f"odd{number}", f"fine-odd{number}") if number else b"{"
+            producer.send(self.settings.topics[0], value, partition=0, headers=[(name, b"x")])
         producer.flush(30)
         producer.close()
 
@@ -151,6 +175,20 @@ def test_every_event_has_one_answer_or_one_dead_letter(bench: Bench) -> None:
     assert all(tries[-1].final for tries in poisoned)
     assert max(serve.sizes) > 1
     assert bench.lag() == 0
+
+
+@pytest.mark.real
+def test_any_header_name_and_any_codec_is_read(bench: Bench) -> None:
+    bench.produce_oddly()
+    with FakeServe() as serve:
+        worker = bench.worker(serve)
+        visible = bench.visible(7)
+        bench.wait(lambda: bench.lag() == 0)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+    assert visible == Counter(["gzip", "lz4", "snappy", "zstd", "None", "odd1", "odd2"])
+    (letter,) = bench.dead()
+    assert (letter["vitrine-error-code"], letter.get("\\xff")) == (b"invalid_json", b"x"), letter
 
 
 @pytest.mark.real

@@ -1,0 +1,65 @@
+"""Everything that reaches into the Kafka client, in one place. Written for kafka-python 3.0.12, hence the pin `<3.1`.
+
+- A header name that is not UTF-8 raises where the client takes a batch apart. Kafka itself takes any bytes there, so
+  one such record would stop its partition. Here the name is kept, its bad bytes written as `\\xff`.
+- A batch that cannot be taken apart leaves its parser dead but in place, and the next `poll` spins on it for ever, also
+  long after the error was raised. Here the parser is put away; the client fetches the batch again.
+- The client's event loop is not asyncio, and has no public wait with a deadline.
+"""
+
+import functools
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.consumer.fetcher import Fetcher
+from kafka.record.default_records import DefaultRecordBatch
+
+Parser = Fetcher.PartitionRecords
+
+
+class _Lenient(bytes):
+    """Bytes of which every slice can be decoded."""
+
+    def __getitem__(self, place: Any) -> Any:
+        got = super().__getitem__(place)
+        return _Lenient(got) if isinstance(place, slice) else got
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - that is the point
+        return super().decode(encoding, "backslashreplace")
+
+
+@functools.cache
+def mend() -> None:
+    """Mend the client in this process; call before a consumer is used. Further calls do nothing."""
+    DefaultRecordBatch._read_msg = _reading_any_header(DefaultRecordBatch._read_msg)
+    Parser.take = _putting_away_the_dead(Parser.take)
+
+
+async def wait_for(consumer: KafkaConsumer, future: Any, timeout_s: float) -> None:
+    """Await a future of the client on its own loop; raise `KafkaError` after `timeout_s`."""
+    await consumer._manager.wait_for(future, timeout_s * 1000)
+
+
+def _reading_any_header(strict: Any) -> Any:
+    @functools.wraps(strict)
+    def read(batch: Any) -> Any:
+        try:
+            return strict(batch)
+        except UnicodeDecodeError:
+            # For the rest of the batch: such names seldom come alone.
+            batch._buffer = _Lenient(batch._buffer)
+            return strict(batch)
+
+    return read
+
+
+def _putting_away_the_dead(take: Any) -> Any:
+    @functools.wraps(take)
+    def put_away(parser: Any, most: int | None = None) -> Any:
+        try:
+            return take(parser, most)
+        except Exception:
+            parser.drain()
+            raise
+
+    return put_away

@@ -1,0 +1,90 @@
+"""The mended Kafka client reads what Kafka may hold, and a batch that it cannot read does not hang it."""
+
+import struct
+from collections import deque
+from types import SimpleNamespace
+
+import pytest
+from kafka import TopicPartition
+from kafka.consumer.fetcher import Fetcher
+from kafka.errors import CorruptRecordError
+from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
+from kafka.record.util import calc_crc32c
+
+from consumers import kafka_internals
+
+PARTITION = TopicPartition("t", 0)
+#: Where the first record of a batch starts, with its length.
+FIRST = 61
+
+
+def batch(*names: str, codec: int = 0) -> bytes:
+    """A record per header name."""
+    builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=100_000)
+    for name in names:
+        builder.append(timestamp=1, key=b"k", value=b"v", headers=[(name, b"x")])
+    builder.close()
+    return bytes(builder.buffer())
+
+
+def sealed(raw: bytes) -> bytes:
+    """With the checksum that belongs to these bytes."""
+    return raw[:17] + struct.pack(">I", calc_crc32c(raw[21:])) + raw[21:]
+
+
+@pytest.fixture
+def fetcher():
+    """Enough of the client's fetcher to hand out a parser's records; it holds what `poll` goes through."""
+    kafka_internals.mend()
+    fetcher = Fetcher.__new__(Fetcher)
+    state = SimpleNamespace(position=SimpleNamespace(offset=0), highwater=9)
+    fetcher._subscriptions = SimpleNamespace(
+        assignment={PARTITION: state},
+        is_paused=lambda _: False,
+        is_assigned=lambda _: True,
+        is_fetchable=lambda _: True,
+        position=lambda _: state.position,
+    )
+    fetcher._next_in_line_exception_metadata = fetcher._next_partition_records = fetcher._sensors = None
+    fetcher._completed_fetches = deque()
+    fetcher._paused_completed_fetches, fetcher._paused_partition_records = {}, {}
+    fetcher.config = {"max_poll_records": 500}
+    return fetcher
+
+
+def fetched(fetcher: Fetcher, raw: bytes) -> list:
+    fetcher._next_partition_records = kafka_internals.Parser(0, PARTITION, MemoryRecords(raw))
+    return fetcher.fetched_records(500)[0].get(PARTITION, [])
+
+
+@pytest.mark.timeout(20)
+def test_a_header_name_of_any_bytes_is_read(fetcher):
+    # The client itself would not write such a name.
+    raw = sealed(batch("ok", "NAME", "é").replace(b"NAME", b"\xffA\xc3("))
+    records = fetched(fetcher, raw)
+    names = [name for record in records for name, _ in record.headers]
+    assert names == ["ok", "\\xffA\\xc3(", "é"]
+    assert all(type(record.value) is bytes for record in records)
+
+
+@pytest.mark.timeout(20)
+def test_a_batch_that_cannot_be_read_raises_once_and_never_hangs_a_poll(fetcher):
+    good = batch("ok")
+    torn = sealed(good[:FIRST] + b"\x02" + good[FIRST + 1 :])
+    with pytest.raises(CorruptRecordError):
+        fetched(fetcher, torn)
+    assert fetcher.fetched_records(500) == ({}, False)
+    assert len(fetched(fetcher, good)) == 1
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_every_codec_of_kafka_is_read(fetcher, codec):
+    assert len(fetched(fetcher, batch("ok", "else", codec=codec))) == 2
+
+
+def test_mending_twice_changes_nothing():
+    kafka_internals.mend()
+    before = kafka_internals.Parser.take
+    kafka_internals.mend()
+    assert kafka_internals.Parser.take is before
