@@ -181,8 +181,20 @@ class ResultIndex(Protocol):
         """
         ...
 
-    def record(self, output: Output) -> None:
-        """Keep the record of a stored object, so that a repeat needs no work."""
+    def record(self, output: Output) -> bool:
+        """Keep the record of a stored object, so that a repeat needs no work.
+
+        False if the object was condemned or forgotten meanwhile: then whoever created it must take it away again,
+        between `condemn` and `forget`.
+        """
+        ...
+
+    def condemn(self, key: str) -> str | None:
+        """Keep others from claiming the key until `forget` gets this ticket; None if somebody holds it anew."""
+        ...
+
+    def forget(self, ticket: str) -> None:
+        """What was condemned under the ticket is gone from the store."""
         ...
 
     def finish(self, item: EnrichItem, result: ListingResult) -> ListingResult:

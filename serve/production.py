@@ -13,7 +13,7 @@ from serve.catalog.catalog import Catalog
 from serve.catalog.plan import PlannedShot, plan
 from serve.catalog.recipe import Recipe, Variant
 from serve.darkroom import Darkroom, facts_of, judged_again, room_for
-from serve.errors import ServeError
+from serve.errors import ObjectBusy, ServeError
 from serve.interfaces import FetchedBytes, Fetcher, ObjectStore, ResultIndex, Shot, ShotFailure, StoredObject
 from serve.metrics import Metrics, Timings
 from serve.pictures.encoding import Encoded
@@ -141,10 +141,19 @@ class Production:
             with photo.timings.stage("store"):
                 stored = self._store.put_if_absent(planned.key, encoded.body, encoded.content_type)
                 output = _output(photo, planned, shot=shot, encoded=encoded, stored=stored, quality=quality)
-                self._index.record(output)
-                return output
+                if self._index.record(output):
+                    return output
+                if stored.created:
+                    self._take_back(planned.key)
+                raise ObjectBusy("the listing was deleted meanwhile")
 
         return await self._block(work)
+
+    def _take_back(self, key: str) -> None:
+        """Remove an object that was written after its deletion: nobody else knows of it."""
+        if (ticket := self._index.condemn(key)) is not None:
+            self._store.delete([key])
+            self._index.forget(ticket)
 
     def models_for(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The models that the stages would use for a variant."""

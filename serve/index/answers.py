@@ -1,11 +1,10 @@
 """Answers by place and by event: what is known already, and the results that need no work."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select, tuple_
 
 from serve.index.database import insert_missing, insert_or_replace
 from serve.index.tables import answers, event_ref, events
@@ -15,11 +14,6 @@ from serve.schemas.result import ListingResult, Position
 
 DUPLICATE_EVENT = "duplicate_event"
 STALE_REVISION = "stale_revision"
-
-
-def utc_now() -> datetime:
-    """The clock of results."""
-    return datetime.now(UTC)
 
 
 def vitrine_version() -> str:
@@ -34,7 +28,6 @@ def vitrine_version() -> str:
 class Clerk:
     """Writes the results that need no work."""
 
-    clock: Callable[[], datetime] = utc_now
     version: str = ""
 
     def duplicate(self, item: EnrichItem, first: Position) -> ListingResult:
@@ -58,7 +51,7 @@ class Clerk:
             outcome=outcome,
             code=code,
             message=message,
-            finished_at=self.clock(),
+            finished_at=datetime.now(UTC),
             vitrine_version=self.version or vitrine_version(),
         )
 
@@ -86,9 +79,20 @@ def answered_elsewhere(connection: Connection, item: EnrichItem) -> Position | N
     return None if first == item.position else first
 
 
-def keep_answer(connection: Connection, item: EnrichItem, result: ListingResult) -> None:
+def keep_answer(connection: Connection, item: EnrichItem, result: ListingResult, now_ms: int) -> None:
     """Store the answer for the place, and note the event if it is new."""
     place = item.position.model_dump()
     ref = event_ref(item)
-    insert_missing(connection, events, event_ref=ref, **place)
-    insert_or_replace(connection, answers, **place, event_ref=ref, result=result.model_dump_json())
+    insert_missing(connection, events, event_ref=ref, answered_at=now_ms, **place)
+    insert_or_replace(connection, answers, **place, event_ref=ref, answered_at=now_ms, result=result.model_dump_json())
+
+
+def prune_answers(connection: Connection, before_ms: int, at_most: int) -> int:
+    """Forget answers and events of before that time, so many of each in one go; give how many went."""
+    gone = 0
+    for table in (answers, events):
+        keys = list(table.primary_key.columns)
+        # Rows that another replica prunes just now are left to it.
+        old = select(*keys).where(table.c.answered_at < before_ms).limit(at_most).with_for_update(skip_locked=True)
+        gone += connection.execute(delete(table).where(tuple_(*keys).in_(old))).rowcount
+    return gone

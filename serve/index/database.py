@@ -1,11 +1,11 @@
-"""The database under the result index: one door for SQLite and PostgreSQL, writing transactions, sorted errors."""
+"""The database under the result index, SQLite or PostgreSQL: writing transactions, sorted errors, one clock."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -43,12 +43,20 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SCHEMA_LOCK})
             for table in metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
+                _add_answered_at(connection, table)
                 for index in table.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+
+def now_ms(connection: Connection) -> int:
+    """Milliseconds since 1970 by the database's clock: the only one that all replicas share."""
+    postgres = "SELECT CAST(extract(epoch FROM now()) * 1000 AS bigint)"
+    query = postgres if connection.dialect.name == "postgresql" else "SELECT unixepoch() * 1000"
+    return int(connection.execute(text(query)).scalar_one())
 
 
 def insert_missing(connection: Connection, table: Table, **values: object) -> None:
@@ -63,6 +71,14 @@ def insert_or_replace(connection: Connection, table: Table, **values: object) ->
     keys = [column.name for column in table.primary_key]
     changed = {name: value for name, value in values.items() if name not in keys}
     connection.execute(insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+def _add_answered_at(connection: Connection, table: Table) -> None:
+    """Databases of the first version lack the column; what they know counts as answered now."""
+    names = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    if "answered_at" in table.columns and "answered_at" not in names:
+        default = now_ms(connection)
+        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN answered_at BIGINT NOT NULL DEFAULT {default}"))
 
 
 def _engine(url: str) -> Engine:

@@ -119,8 +119,23 @@ def condemned_keys(connection: Connection, listing: ListingState, now: int) -> t
     return keys
 
 
-def forget_condemned(connection: Connection, listing: ListingState) -> None:
-    """The listing's deletion is over: its objects are gone from the store."""
-    condemned = objects.c.condemned_by == listing.ref
+def keep_record(connection: Connection, key: str, record: str) -> bool:
+    """Keep the record of an object; False if the object was condemned or forgotten meanwhile."""
+    living = (objects.c.key == key) & objects.c.condemned_by.is_(None)
+    return connection.execute(update(objects).where(living).values(record=record)).rowcount > 0
+
+
+def condemn_late(connection: Connection, key: str, ticket: str, now: int) -> bool:
+    """Condemn an object that came too late, in the ticket's name; False if somebody claimed it anew."""
+    insert_missing(connection, objects, key=key)
+    connection.execute(select(objects.c.key).where(objects.c.key == key).with_for_update())
+    late = (objects.c.key == key) & ~exists().where(object_refs.c.key == objects.c.key)
+    done = connection.execute(update(objects).where(late).values(condemned_by=ticket, condemned_at=now, record=None))
+    return done.rowcount > 0
+
+
+def forget_condemned(connection: Connection, by: str) -> None:
+    """A removal is over: what it condemned is gone from the store."""
+    condemned = objects.c.condemned_by == by
     connection.execute(select(objects.c.key).where(condemned).order_by(objects.c.key).with_for_update())
     connection.execute(delete(objects).where(condemned))

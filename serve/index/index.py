@@ -5,19 +5,22 @@ die anywhere and the event simply comes again.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import timedelta
+from uuid import uuid4
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from serve.errors import ObjectBusy
-from serve.index.answers import Clerk, answer_at, answered_elsewhere, keep_answer, utc_now
-from serve.index.database import Database
+from serve.index.answers import Clerk, answer_at, answered_elsewhere, keep_answer, prune_answers
+from serve.index.database import Database, now_ms
 from serve.index.holdings import (
     ListingState,
     claim_object,
+    condemn_late,
     condemn_objects,
     condemned_keys,
     forget_condemned,
+    keep_record,
     lock_listing,
     note_revision,
 )
@@ -27,13 +30,18 @@ from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType
 from serve.schemas.result import ListingResult, Output
 
+#: Rows of a table that one transaction prunes: others wait for it on SQLite.
+_PRUNED_AT_ONCE = 500
+
 
 class SqlIndex:
     """The `ResultIndex` on `sqlite:///FILE` or `postgresql://…`. Thread-safe; many processes may share a database."""
 
-    def __init__(self, url: str, *, version: str = "", clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, url: str, *, version: str = "", now: Callable[[Connection], int] = now_ms) -> None:
+        """`now` tells milliseconds since 1970: the database's own clock, as those of machines differ."""
         self._database = Database(url)
-        self._clerk = Clerk(version=version, clock=clock)
+        self._clerk = Clerk(version=version)
+        self._now_ms = now
 
     def create_schema(self) -> None:
         """Create the tables that are missing; raise `IndexUnavailable`."""
@@ -63,15 +71,15 @@ class SqlIndex:
                 return Answered(result=self._keep(connection, item, self._clerk.duplicate(item, first)))
             deletion = item.type is EventType.DELETED
             if listing.overtakes(item):
-                keys = condemned_keys(connection, listing, self._now()) if deletion else ()
+                keys = condemned_keys(connection, listing, self._now(connection)) if deletion else ()
                 if keys:
                     return Removal(keys=keys)
                 return Answered(result=self._keep(connection, item, self._clerk.stale(item, listing.revision)))
             if not deletion:
                 return Accepted()
-            condemn_objects(connection, listing, item.listing.revision, self._now())
+            condemn_objects(connection, listing, item.listing.revision, self._now(connection))
             note_revision(connection, item, None)
-            return Removal(keys=condemned_keys(connection, listing, self._now()))
+            return Removal(keys=condemned_keys(connection, listing, self._now(connection)))
 
     def claim(self, item: EnrichItem, key: str) -> Output | None:
         """Note that the listing refers to the object, before it is written; give its record if it is known.
@@ -83,17 +91,24 @@ class SqlIndex:
             listing = lock_listing(connection, item)
             if listing.deleted and listing.overtakes(item):
                 raise ObjectBusy("the listing was deleted meanwhile")
-            record = claim_object(connection, listing, item.listing.revision, key, self._now())
+            record = claim_object(connection, listing, item.listing.revision, key, self._now(connection))
         return None if record is None else Output.model_validate_json(record)
 
-    def record(self, output: Output) -> None:
-        """Keep the record of a stored object. One that was condemned or removed meanwhile is left alone."""
+    def record(self, output: Output) -> bool:
+        """Keep the record of a stored object; False if a deletion condemned or removed it meanwhile."""
         with self._database.transaction() as connection:
-            connection.execute(
-                update(objects)
-                .where(objects.c.key == output.key, objects.c.condemned_by.is_(None))
-                .values(record=output.model_dump_json())
-            )
+            return keep_record(connection, output.key, output.model_dump_json())
+
+    def condemn(self, key: str) -> str | None:
+        """Condemn an object that came after its deletion; a ticket for `forget`, or None if it is claimed anew."""
+        ticket = f"late {uuid4().hex}"
+        with self._database.transaction() as connection:
+            return ticket if condemn_late(connection, key, ticket, self._now(connection)) else None
+
+    def forget(self, ticket: str) -> None:
+        """What was condemned under the ticket is gone from the store."""
+        with self._database.transaction() as connection:
+            forget_condemned(connection, ticket)
 
     def finish(self, item: EnrichItem, result: ListingResult) -> ListingResult:
         """Store the answer and return the one that counts: the first for this place, or `stale` if overtaken."""
@@ -102,11 +117,26 @@ class SqlIndex:
             if (known := answer_at(connection, item)) is not None:
                 return known
             if item.type is EventType.DELETED:
-                forget_condemned(connection, listing)
+                forget_condemned(connection, listing.ref)
             return self._keep(connection, item, self._settle(connection, item, listing, result))
 
-    def _now(self) -> int:
-        return int(self._clerk.clock().timestamp())
+    def prune(self, older_than: timedelta) -> int:
+        """Forget answers given longer ago, a bounded number per transaction; give how many rows went.
+
+        Listings stay: their newest revisions and tombstones must outlive everything that may still come.
+        """
+        with self._database.transaction() as connection:
+            before = self._now_ms(connection) - int(older_than.total_seconds() * 1000)
+        total = 0
+        while True:
+            with self._database.transaction() as connection:
+                gone = prune_answers(connection, before, _PRUNED_AT_ONCE)
+            if not gone:
+                return total
+            total += gone
+
+    def _now(self, connection: Connection) -> int:
+        return self._now_ms(connection) // 1000
 
     def _settle(
         self, connection: Connection, item: EnrichItem, listing: ListingState, result: ListingResult
@@ -119,5 +149,5 @@ class SqlIndex:
         return result
 
     def _keep(self, connection: Connection, item: EnrichItem, result: ListingResult) -> ListingResult:
-        keep_answer(connection, item, result)
+        keep_answer(connection, item, result, self._now_ms(connection))
         return result

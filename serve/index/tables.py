@@ -13,6 +13,12 @@ from serve.schemas.exchange import EnrichItem
 
 metadata = MetaData()
 
+
+def _answered_at() -> "Column[int]":
+    """When the answer was given, in milliseconds since 1970 by the database's clock; old ones are pruned."""
+    return Column("answered_at", BigInteger, nullable=False, index=True)
+
+
 #: One answer per place in Kafka.
 answers = Table(
     "vitrine_answers",
@@ -23,6 +29,7 @@ answers = Table(
     #: A place counts as known only for the same event: topics are made anew, and offsets start again.
     Column("event_ref", String(64), nullable=False),
     Column("result", Text, nullable=False),
+    _answered_at(),
 )
 
 #: Where each event was answered first.
@@ -33,6 +40,7 @@ events = Table(
     Column("topic", String(255), nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
+    _answered_at(),
 )
 
 #: The newest answered revision of each listing; a deleted one stays as a tombstone.
@@ -57,9 +65,9 @@ objects = Table(
     "vitrine_objects",
     metadata,
     Column("key", String(512), primary_key=True),
-    #: The listing whose deletion is removing the object just now; None for a living one.
+    #: Who is removing the object just now, a listing's deletion or a late worker; None for a living one.
     Column("condemned_by", String(64), index=True),
-    #: When that deletion began or was last repeated, in seconds since 1970.
+    #: When that began or was last repeated, in seconds since 1970 by the database's clock.
     Column("condemned_at", BigInteger),
     #: The `Output` as JSON once the object is stored.
     Column("record", Text),

@@ -23,7 +23,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def index(postgres_url: str, clock: Clock) -> Iterator[SqlIndex]:
-    index = SqlIndex(postgres_url, clock=clock)
+    index = SqlIndex(postgres_url, now=clock)
     index.create_schema()
     yield index
     index.close()

@@ -1,5 +1,6 @@
 """What a result index must do, on every database; a test class gives the fixture `index` and inherits these tests."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ import pytest
 
 from serve.errors import ObjectBusy
 from serve.index import SqlIndex
+from serve.index.database import now_ms
 from serve.index.holdings import ABANDONED_S
 from serve.interfaces import Accepted, Answered, Removal, ResultIndex
 from serve.schemas.exchange import EnrichItem
@@ -20,13 +22,13 @@ CREATED, UPDATED, DELETED = EventType.CREATED, EventType.UPDATED, EventType.DELE
 
 
 class Clock:
-    """A clock that stands still until a test moves it."""
+    """A database's clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = NOW
 
-    def __call__(self) -> datetime:
-        return self.now
+    def __call__(self, _: object) -> int:
+        return int(self.now.timestamp() * 1000)
 
 
 def event(
@@ -168,7 +170,7 @@ class IndexContract:
         first, second = event("shirt", offset=1), event("hat", offset=2)
         assert index.claim(first, "k1") is None
         assert index.claim(second, "k1") is None
-        index.record(output("k1"))
+        assert index.record(output("k1"))
         assert index.claim(second, "k1") == output("k1")
 
     def test_a_deletion_names_what_the_listing_held_alone(self, index: SqlIndex) -> None:
@@ -198,7 +200,7 @@ class IndexContract:
         index.begin(gone)
         with pytest.raises(ObjectBusy):
             index.claim(hat, "k1")
-        index.record(output("k1"))  # a late worker must not bring it back
+        assert not index.record(output("k1")), "a late worker must not bring it back"
         index.finish(gone, answer(gone, Outcome.REMOVED))
         assert index.claim(hat, "k1") is None
 
@@ -220,8 +222,56 @@ class IndexContract:
     def test_an_object_that_is_gone_gets_no_record_from_a_late_worker(self, index: SqlIndex) -> None:
         work(index, event("shirt", offset=1), "k1")
         work(index, event("shirt", 2, offset=2, kind=DELETED))
-        index.record(output("k1"))
+        assert not index.record(output("k1"))
         assert index.claim(event("hat", offset=3), "k1") is None
+
+    def test_a_late_object_is_busy_until_its_worker_has_taken_it_back(self, index: SqlIndex) -> None:
+        ticket, other = index.condemn("k1"), index.condemn("k2")
+        assert ticket is not None
+        assert other is not None
+        with pytest.raises(ObjectBusy):
+            index.claim(event(offset=1), "k1")
+        index.forget(ticket)
+        assert index.claim(event(offset=1), "k1") is None
+        with pytest.raises(ObjectBusy):
+            index.claim(event(offset=1), "k2")
+
+    def test_a_late_worker_leaves_what_somebody_claimed_anew(self, index: SqlIndex) -> None:
+        work(index, event(offset=1), "k1")
+        assert index.condemn("k1") is None
+        assert index.claim(event("hat", offset=2), "k1") == output("k1")
+
+    def test_the_end_of_a_deletion_leaves_the_late_worker_its_object(self, index: SqlIndex) -> None:
+        work(index, event("shirt", offset=1), "k1")
+        gone = event("shirt", 2, offset=2, kind=DELETED)
+        index.begin(gone)
+        ticket = index.condemn("k1")
+        assert ticket is not None
+        index.finish(gone, answer(gone, Outcome.REMOVED))
+        with pytest.raises(ObjectBusy):
+            index.claim(event("hat", offset=3), "k1")
+        index.forget(ticket)
+        assert index.claim(event("hat", offset=3), "k1") is None
+
+    def test_old_answers_are_pruned_and_listings_stay(
+        self, index: SqlIndex, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("serve.index.index._PRUNED_AT_ONCE", 2)
+        for offset in range(5):
+            work(index, event(f"old-{offset}", 7, offset=offset))
+        clock.now += timedelta(days=30)
+        new = event("new", offset=9)
+        done = work(index, new)
+        assert index.prune(timedelta(days=30)) == 0
+        clock.now += timedelta(seconds=1)
+        assert index.prune(timedelta(days=30)) == 10  # five answers, five events
+        assert index.begin(new) == Answered(result=done)
+        assert index.begin(event("old-0", 7, offset=0)) == Accepted()
+        assert work(index, event("old-0", 6, offset=20)).outcome is Outcome.STALE
+
+    def test_time_is_the_databases(self, index: SqlIndex) -> None:
+        with index._database.transaction() as connection:
+            assert abs(now_ms(connection) / 1000 - time.time()) < 60
 
     @pytest.mark.parametrize(("revision", "outcome"), [(1, Outcome.STALE), (2, Outcome.STALE), (3, Outcome.ENRICHED)])
     def test_a_tombstone_stops_all_but_newer_revisions(self, index: SqlIndex, revision: int, outcome: Outcome) -> None:

@@ -88,7 +88,7 @@ class IndexHistory(RuleBasedStateMachine):
             return
         if known is None:
             self.store.add(key)
-            self.index.record(output(key))
+            assert self.index.record(output(key))
         else:
             assert key in self.store, "a record promises an object that is gone"
         entry.claimed.add(key)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from serve.errors import IndexBusy, IndexFailed, IndexUnavailable, ServeError
 from serve.index import SqlIndex
 from serve.index.faults import sorted_fault, spoils_pool
-from serve.interfaces import Removal
+from serve.interfaces import Answered, Removal
 from serve.schemas.outcome import Outcome, RetryClass
 from tests.support.index_contract import DELETED, Clock, IndexContract, answer, event, work
 from tests.support.index_model import IndexHistory
@@ -34,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def index(url: str, clock: Clock) -> Iterator[SqlIndex]:
-    index = SqlIndex(url, clock=clock)
+    index = SqlIndex(url, now=clock)
     index.create_schema()
     yield index
     index.close()
@@ -87,6 +88,22 @@ def test_a_missing_schema_is_no_outage(url: str) -> None:
     ):
         with pytest.raises(IndexFailed):
             call()
+
+
+def test_a_database_of_the_first_version_gets_the_new_column_and_keeps_its_answers(url: str, index: SqlIndex) -> None:
+    item = event(offset=1)
+    first = work(index, item)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in ("answers", "events"):
+            connection.execute(text(f"DROP INDEX ix_vitrine_{table}_answered_at"))
+            connection.execute(text(f"ALTER TABLE vitrine_{table} DROP COLUMN answered_at"))
+    engine.dispose()
+    again = SqlIndex(url)
+    again.create_schema()
+    assert again.prune(timedelta(days=1)) == 0
+    assert again.begin(item) == Answered(result=first)
+    again.close()
 
 
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/index.db", "postgresql://nobody@127.0.0.1:1/none"])

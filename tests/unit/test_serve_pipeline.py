@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from serve.catalog.quality import recorded_measurements
-from serve.errors import IndexUnavailable, ServeError, SourceUnreachable, StoreUnavailable, UnknownRecipe
+from serve.errors import IndexUnavailable, ObjectBusy, ServeError, SourceUnreachable, StoreUnavailable, UnknownRecipe
 from serve.index import SqlIndex
-from serve.interfaces import StoredObject
+from serve.interfaces import Removal, StoredObject
 from serve.pictures.provenance import read_provenance
+from serve.report import answer
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
@@ -214,7 +215,7 @@ def test_a_store_outage_never_ends_an_event(tmp_path: Path) -> None:
 
 def test_a_defect_in_one_step_is_hidden_from_the_public_and_retryable(tmp_path: Path) -> None:
     class Broken(SqlIndex):
-        def record(self, output: Output) -> None:
+        def record(self, output: Output) -> bool:
             raise ZeroDivisionError("secret detail")
 
     def broken(index: SqlIndex) -> SqlIndex:
@@ -252,6 +253,26 @@ def test_a_deleted_listing_takes_its_own_objects_along(studio: SmallStudio) -> N
     assert {output.key for output in shared.outputs} == {output.key for output in kept.outputs}
 
 
+def test_an_image_written_after_its_deletion_is_taken_away_again(tmp_path: Path) -> None:
+    class Slow(MemoryStore):
+        """The listing is deleted while its images are on their way here."""
+
+        def put_if_absent(self, key: str, body: bytes, content_type: str) -> StoredObject:
+            gone = item(offset=1, revision=2, type=EventType.DELETED)
+            decision = studio.index.begin(gone)
+            if isinstance(decision, Removal):
+                self.delete(decision.keys)
+                studio.index.finish(gone, answer(gone, Outcome.REMOVED))
+            return super().put_if_absent(key, body, content_type)
+
+    store = Slow()
+    with small_studio(PHOTOS, tmp_path, store=store) as studio:
+        with pytest.raises(ObjectBusy):
+            run(studio, item("a"))
+        assert store._objects == {}
+        assert run(studio, item("a")).outcome is Outcome.STALE
+
+
 def test_cancelling_an_event_stops_its_work_and_returns_its_room(studio: SmallStudio) -> None:
     async def main() -> None:
         task = asyncio.create_task(studio.pipeline.answer(item(*["a", "b"] * 10)))
@@ -278,11 +299,11 @@ def test_a_preview_stores_nothing_and_shows_what_would_be_stopped(studio: SmallS
     studio.judge.fill = {"grey": 0.1}
     photo = PHOTOS["a"]
     assert isinstance(photo, bytes)
-    answer = asyncio.run(studio.previewer.preview(photo, "pair"))
-    assert [image.variant for image in answer.images] == ["white", "grey"]
-    assert all(image.data_url and image.data_url.startswith("data:image/jpeg;base64,/9j/") for image in answer.images)
-    assert answer.images[1].quality is not None
-    assert answer.images[1].quality.verdict is Verdict.REJECT
+    shown = asyncio.run(studio.previewer.preview(photo, "pair"))
+    assert [image.variant for image in shown.images] == ["white", "grey"]
+    assert all(image.data_url and image.data_url.startswith("data:image/jpeg;base64,/9j/") for image in shown.images)
+    assert shown.images[1].quality is not None
+    assert shown.images[1].quality.verdict is Verdict.REJECT
     one = asyncio.run(studio.previewer.preview(photo, "pair", ["grey"]))
     assert [image.variant for image in one.images] == ["grey"]
     with pytest.raises(UnknownRecipe):
