@@ -7,9 +7,10 @@ help page. A module is imported when its command is asked for: together they nee
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -17,7 +18,6 @@ from typer.core import TyperGroup
 
 from deploy.cli.console import print_error
 from deploy.errors import DeployError
-from deploy.settings import DeploySettings
 
 #: Command to module.
 COMMANDS = {
@@ -32,6 +32,13 @@ COMMANDS = {
     "doctor": "doctor",
     "recipes": "catalog",
     "channels": "catalog",
+}
+
+#: Settings class to the prefix of its variables.
+_PREFIXES = {
+    "DeploySettings": "VITRINE_DEPLOY_",
+    "ConsumerSettings": "VITRINE_CONSUMERS_",
+    "ServeSettings": "VITRINE_SERVE_",
 }
 
 HELP = """Vitrine: a streaming photo studio for online catalogs.
@@ -87,22 +94,42 @@ def _end(number: int, _frame: object) -> None:
 
 
 def main() -> None:
-    """Run the command line. An error ends in one line on stderr and exit code 1, Ctrl-C in exit code 130."""
+    """Run the command line. An error ends in one line on stderr and exit code 1, Ctrl-C in exit code 130.
+
+    With `--json`, stdout holds one JSON document or nothing at all; errors stay lines on stderr.
+    """
     # An exception, so that what a command started is stopped on the way out.
     signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except DeployError as error:
-        if DeploySettings().debug:
+        if _debug():
             raise
-        print_error(str(error))
-        sys.exit(1)
+        _fail(str(error))
     except ValidationError as error:
-        # Only settings are validated outside the commands; pydantic names the field and what is wrong with it.
-        print_error(str(error))
+        # Only settings are validated outside the commands.
+        for line in settings_faults(error):
+            print_error(line)
         sys.exit(2)
     except Exception as error:
-        if DeploySettings().debug:
+        if _debug():
             raise
-        print_error(f"{type(error).__name__}: {error} (vitrine --debug shows where)")
-        sys.exit(1)
+        _fail(f"{type(error).__name__}: {error} (vitrine --debug shows where)")
+
+
+def _debug() -> bool:
+    # Not through the settings: they may be what is wrong.
+    return os.environ.get("VITRINE_DEPLOY_DEBUG", "").lower() in {"1", "true", "yes", "on", "t", "y"}
+
+
+def _fail(message: str) -> NoReturn:
+    print_error(message)
+    sys.exit(1)
+
+
+def settings_faults(error: ValidationError) -> Iterator[str]:
+    """One line per setting that is wrong, with the environment variable that sets it."""
+    prefix = _PREFIXES.get(error.title, "")
+    for fault in error.errors():
+        name = prefix + ".".join(map(str, fault["loc"])).upper()
+        yield f"{name or error.title}: {fault['msg']}"

@@ -12,15 +12,19 @@ from rich.table import Table
 
 from deploy.cli.console import out, print_error, print_json
 from deploy.cli.options import JsonOption
+from deploy.cli.style_names import style_names
 from deploy.errors import DeployError
 from serve.catalog.catalog import Catalog
 from serve.catalog.channel import Channel
-from serve.catalog.loader import CatalogInvalid, Fault, load_catalog, read_file
+from serve.catalog.loader import CatalogInvalid, Fault, load_catalog, read_file, unknown_names
 from serve.catalog.recipe import Recipe
 from serve.settings import ServeSettings
 
-NameArgument = Annotated[str, typer.Argument(help="Name, as `list` shows it.")]
-FilesArgument = Annotated[list[Path], typer.Argument(help="YAML files to check.", metavar="FILE...")]
+NameArgument = Annotated[str, typer.Argument(help="Name, or name@version as `list` shows it.")]
+FilesArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(help="YAML files to check; without any, the whole catalog is checked.", metavar="[FILE]..."),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +36,10 @@ class _Kind:
     model: type[BaseModel]
     #: The entries by name.
     items: Callable[[Catalog], Mapping[str, BaseModel]]
-    #: Name, what it is, more about it.
-    row: Callable[[Any], tuple[str, str, str]]
+    #: An entry as `list` gives it to programs: name and version come first.
+    facts: Callable[[Any], dict[str, Any]]
+    #: An entry as `list` shows it to people, after its name: what it is, more about it.
+    words: Callable[[Any], tuple[str, str]]
     #: Names in an entry that nobody has defined.
     look_up: Callable[[Any, Path], Iterator[Fault]]
 
@@ -57,20 +63,25 @@ def load() -> Catalog:
         raise DeployError(str(error)) from error
 
 
-def _recipe_row(recipe: Recipe) -> tuple[str, str, str]:
-    return f"{recipe.recipe}@{recipe.version}", f"{len(recipe.variants)} variants", recipe.description
+def _recipe_facts(recipe: Recipe) -> dict[str, Any]:
+    facts = {"name": recipe.recipe, "version": recipe.version, "variants": len(recipe.variants)}
+    return {**facts, "description": recipe.description}
 
 
-def _channel_row(channel: Channel) -> tuple[str, str, str]:
-    return channel.ref, channel.title, channel.source
+def _recipe_words(recipe: Recipe) -> tuple[str, str]:
+    return f"{len(recipe.variants)} variants", recipe.description
 
 
-def _unknown_channels(recipe: Recipe, file: Path) -> Iterator[Fault]:
-    known = load().channels
-    for number, variant in enumerate(recipe.variants):
-        for position, name in enumerate(variant.channels):
-            if name not in known:
-                yield Fault(file, f"variants[{number}].channels[{position}]", f"there is no channel {name!r}")
+def _channel_facts(channel: Channel) -> dict[str, Any]:
+    return {"name": channel.channel, "version": channel.version, "title": channel.title, "source": channel.source}
+
+
+def _channel_words(channel: Channel) -> tuple[str, str]:
+    return channel.title, channel.source
+
+
+def _unknown_names(recipe: Recipe, file: Path) -> Iterator[Fault]:
+    return unknown_names(file, recipe, load().channels, style_names(ServeSettings()))
 
 
 def _nothing(_channel: Channel, _file: Path) -> Iterator[Fault]:
@@ -82,15 +93,17 @@ _RECIPES = _Kind(
     help="Recipes: what to make of a listing.",
     model=Recipe,
     items=lambda catalog: catalog.recipes,
-    row=_recipe_row,
-    look_up=_unknown_channels,
+    facts=_recipe_facts,
+    words=_recipe_words,
+    look_up=_unknown_names,
 )
 _CHANNELS = _Kind(
     name="channels",
     help="Channel profiles: what a sales channel accepts.",
     model=Channel,
     items=lambda catalog: catalog.channels,
-    row=_channel_row,
+    facts=_channel_facts,
+    words=_channel_words,
     look_up=_nothing,
 )
 
@@ -99,13 +112,13 @@ def _add_list(group: typer.Typer, kind: _Kind) -> None:
     @group.command("list")
     def list_(json_: JsonOption = False) -> None:
         """Name, version and purpose of each."""
-        rows = [kind.row(item) for _, item in sorted(kind.items(load()).items())]
+        items = [item for _, item in sorted(kind.items(load()).items())]
         if json_:
-            print_json([{"name": name, "what": what, "about": about} for name, what, about in rows])
+            print_json([kind.facts(item) for item in items])
             return
         table = Table("name", "what", "about", box=None)
-        for cells in rows:
-            table.add_row(*cells)
+        for item in items:
+            table.add_row(_reference(kind, item), *kind.words(item))
         out.print(table)
 
 
@@ -114,9 +127,11 @@ def _add_show(group: typer.Typer, kind: _Kind) -> None:
     def show(name: NameArgument, json_: JsonOption = False) -> None:
         """Everything in one of them, with defaults filled in."""
         known = kind.items(load())
-        if name not in known:
-            raise DeployError(f"there is no {name!r}; known are {', '.join(sorted(known))}")
-        content = known[name].model_dump(mode="json", exclude_none=True)
+        item = known.get(name.partition("@")[0])
+        if item is None or name not in {kind.facts(item)["name"], _reference(kind, item)}:
+            names = (_reference(kind, one) for one in known.values())
+            raise DeployError(f"there is no {name!r}; known are {', '.join(sorted(names))}")
+        content = item.model_dump(mode="json", exclude_none=True)
         if json_:
             print_json(content)
         else:
@@ -125,18 +140,35 @@ def _add_show(group: typer.Typer, kind: _Kind) -> None:
 
 def _add_validate(group: typer.Typer, kind: _Kind) -> None:
     @group.command()
-    def validate(files: FilesArgument, json_: JsonOption = False) -> None:
-        """Check files; every fault is named with file, path and reason. Exit code 1 if there is one."""
-        faults = [fault for file in files for fault in _faults(file, kind)]
+    def validate(files: FilesArgument = None, json_: JsonOption = False) -> None:
+        """Check files; every fault is named with file, path and reason. Exit code 1 if there is one.
+
+        Without files it checks what serving would load: the built-in catalog and VITRINE_SERVE_CATALOG_DIR.
+        """
+        faults = [fault for file in files for fault in _faults(file, kind)] if files else _faults_of_catalog()
         if json_:
             found = [{"file": str(fault.file), "path": fault.path, "reason": fault.reason} for fault in faults]
             print_json({"valid": not faults, "faults": found})
         else:
             for fault in faults:
                 print_error(str(fault))
-            out.print(f"{len(files)} files checked, {len(faults)} faults")
+            out.print(f"{f'{len(files)} files' if files else 'the catalog'} checked, {len(faults)} faults")
         if faults:
             raise typer.Exit(1)
+
+
+def _reference(kind: _Kind, item: BaseModel) -> str:
+    facts = kind.facts(item)
+    return f"{facts['name']}@{facts['version']}"
+
+
+def _faults_of_catalog() -> list[Fault]:
+    settings = ServeSettings()
+    try:
+        load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=style_names(settings))
+    except CatalogInvalid as error:
+        return list(error.faults)
+    return []
 
 
 def _faults(file: Path, kind: _Kind) -> list[Fault]:

@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-#: Tables and answers for people.
-out = Console(highlight=False)
+#: Tables and answers for people. Plain strings stay as they are, for a path may hold `[b]`; `Text` brings the colours.
+out = Console(highlight=False, markup=False, emoji=False)
 #: Progress and errors, so that stdout stays clean for programs.
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -22,3 +22,8 @@ def print_json(value: Any) -> None:
 def print_error(message: str) -> None:
     """Write one error to stderr."""
     err.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+def tell(name: str, phase: str) -> None:
+    """Write to stderr what happens to a service."""
+    err.print(Text.assemble((name, "dim"), f" {phase}"), soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.console import err, out, print_json
-from deploy.cli.options import BootstrapOption, EndpointOption, JsonOption
+from deploy.cli.options import EndpointOption, GivenKafkaOption, JsonOption
 from deploy.demo.live import View
 from deploy.demo.options import DemoOptions
 from deploy.demo.run import Demo
@@ -26,7 +26,7 @@ def demo(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=2000, help="Listings; 8 troublesome events come on top.")] = 24,
     recipe: Annotated[
-        str, typer.Option(help="What to make of each photo; `vitrine recipes` lists them.")
+        str, typer.Option(help="What to make of each photo; `vitrine recipes list` shows them.")
     ] = "everything",
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for everything that the run leaves.")] = Path(
         "out/demo"
@@ -34,7 +34,7 @@ def demo(
     kafka: Annotated[KafkaKind, typer.Option(help="Which Kafka to start.")] = KafkaKind.EMBEDDED,
     brokers: Annotated[int, typer.Option(help="Brokers of the real Kafka: 1 or 3.")] = 1,
     store: Annotated[StoreKind, typer.Option(help="Which S3-compatible store to start.")] = StoreKind.EMBEDDED,
-    bootstrap: BootstrapOption = None,
+    bootstrap: GivenKafkaOption = None,
     endpoint: EndpointOption = None,
     seed: Annotated[int, typer.Option(help="Which photos are drawn or chosen.")] = 1,
     patience: Annotated[float, typer.Option(min=1, help="Give up after so many seconds without an answer.")] = 180.0,

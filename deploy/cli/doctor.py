@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from deploy.cli.console import out, print_json
 from deploy.cli.options import JsonOption, StateOption
@@ -25,10 +26,10 @@ def doctor(state: StateOption = None, json_: JsonOption = False) -> None:
     else:
         table = Table("", "what", "for", "found", "how to get it", box=None)
         for check in checks:
-            mark = "[green]ok[/]" if check.ok else "[red]missing[/]"
+            mark = Text("ok", style="green") if check.ok else Text("missing", style="red")
             table.add_row(mark, check.name, check.purpose, check.found, check.remedy)
         out.print(table)
         for purpose, is_ready in ready.items():
-            out.print(f"{purpose}: {'ready' if is_ready else '[red]not possible yet[/]'}")
+            out.print(Text(f"{purpose}: ") + (Text("ready") if is_ready else Text("not possible yet", style="red")))
     if not ready[Purpose.DEMO]:
         raise typer.Exit(1)

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from deploy.cli.console import err, out, print_json
+from deploy.cli.console import err, out, print_json, tell
 from deploy.cli.endpoint_view import environment, plain
 from deploy.cli.options import JsonOption, StateOption
 from deploy.services.processes import ProcessRecord, alive, stop_process
@@ -26,23 +27,33 @@ def register(app: typer.Typer) -> None:
 def down(
     purge: Annotated[bool, typer.Option("--purge", help="Remove data and logs too: topics, objects, index.")] = False,
     state: StateOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Stop the services that `vitrine up` left running. Objects and the real Kafka's records stay for the next `up`."""
     settings = DeploySettings()
     file = StateFile(state or settings.state_dir)
-    if not file.folder.is_dir():
-        err.print(f"nothing is running in {file.folder}")
-        return
+    stopped = _stop(file, settings.stop_timeout_s, purge=purge) if file.exists() else []
+    if json_:
+        print_json({"stopped": stopped, "purged": purge})
+    else:
+        err.print("stopped" if stopped else f"nothing is running in {file.folder}", soft_wrap=True)
+
+
+def _stop(file: StateFile, timeout_s: float, *, purge: bool) -> list[str]:
+    """Names of the services that were stopped."""
+    stopped = []
     with file.locked():
         known = file.read()
         for record in reversed(known.processes if known else []):
-            err.print(f"[dim]{record.name}[/] stopping")
-            stop_process(record, settings.stop_timeout_s)
+            if alive(record):
+                tell(record.name, "stopping")
+                stopped.append(record.name)
+            stop_process(record, timeout_s)
         file.remove()
         if purge:
             for name in _DATA_FOLDERS:
                 shutil.rmtree(file.folder / name, ignore_errors=True)
-    err.print("stopped" if known else f"nothing is running in {file.folder}")
+    return stopped
 
 
 def status(state: StateOption = None, json_: JsonOption = False) -> None:
@@ -50,7 +61,7 @@ def status(state: StateOption = None, json_: JsonOption = False) -> None:
     file = StateFile(state or DeploySettings().state_dir)
     known = file.read()
     services = [_service(record) for record in known.processes] if known else []
-    healthy = bool(known) and all(service["running"] for service in services)
+    healthy = bool(services) and all(service["running"] for service in services)
     if json_:
         print_json(
             {
@@ -62,7 +73,7 @@ def status(state: StateOption = None, json_: JsonOption = False) -> None:
             }
         )
     elif known is None:
-        out.print(f"nothing is running in {file.folder}")
+        out.print(f"nothing is running in {file.folder}", soft_wrap=True)
     else:
         _show_status(known, services)
     if not healthy:
@@ -76,7 +87,7 @@ def _service(record: ProcessRecord) -> dict[str, Any]:
 def _show_status(known: StackState, services: list[dict[str, Any]]) -> None:
     table = Table("service", "process", "state", "log", box=None)
     for service in services:
-        mark = "[green]running[/]" if service["running"] else "[red]gone[/]"
+        mark = Text("running", style="green") if service["running"] else Text("gone", style="red")
         table.add_row(service["name"], str(service["pid"]), mark, service["log"])
     out.print(table)
     for name, value in plain(known.endpoints).items():

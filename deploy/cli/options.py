@@ -12,9 +12,19 @@ StateOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
-BootstrapOption = Annotated[
+#: For commands that would start a Kafka.
+GivenKafkaOption = Annotated[
     str | None,
     typer.Option("--bootstrap", metavar="HOST:PORT,...", help="A Kafka that already runs, instead of starting one."),
+]
+#: For commands that only talk to one.
+BootstrapOption = Annotated[
+    str | None,
+    typer.Option(
+        "--bootstrap",
+        metavar="HOST:PORT,...",
+        help="Kafka to talk to [VITRINE_CONSUMERS_BOOTSTRAP, else that of `vitrine up`, else 127.0.0.1:9092].",
+    ),
 ]
 EndpointOption = Annotated[
     str | None,

@@ -14,6 +14,7 @@ from deploy.cli.options import BootstrapOption, JsonOption, StateOption
 from deploy.demo.sending import EventSender, Receipt
 from deploy.demo.validation import Line, read_lines
 from deploy.errors import DeployError
+from deploy.services.kafka_topics import require_kafka, topic_name
 from deploy.services.topic_plan import EVENTS
 
 
@@ -34,6 +35,7 @@ def produce(
 
     Lines that are no valid event are reported with their number and not sent; then the exit code is 1.
     """
+    topic_name(topic)
     lines = _read(file)
     good = [line for line in lines if raw or line.problem is None]
     bad = [line for line in lines if not raw and line.problem is not None]
@@ -58,6 +60,7 @@ def _read(file: Path) -> list[Line]:
 
 
 def _send(lines: list[Line], topic: str, settings: ConsumerSettings) -> list[dict[str, Any]]:
+    require_kafka(settings)
     with EventSender(settings, topic) as sender:
         receipts: list[tuple[Line, Receipt]] = [(line, sender.send(line.message)) for line in lines]
         return [

@@ -1,6 +1,7 @@
 """`vitrine tail`: results as NDJSON."""
 
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -9,6 +10,10 @@ from consumers.reader import read
 from deploy.cli.connection import consumer_settings
 from deploy.cli.console import print_error
 from deploy.cli.options import BootstrapOption, StateOption
+from deploy.services.kafka_topics import require_kafka
+
+#: How long to look for a broker.
+_REACH_S = 10.0
 
 
 def register(app: typer.Typer) -> None:
@@ -31,11 +36,14 @@ def tail(
     With --until, the exit code is 1 if fewer results came within --timeout.
     """
     settings = consumer_settings(bootstrap, state)
+    began = time.monotonic()
+    require_kafka(settings, _REACH_S if timeout is None else min(timeout, _REACH_S))
+    left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
     seen = 0
-    for event in read(settings, start="earliest" if from_beginning else "latest", until=until, timeout_s=timeout):
+    for event in read(settings, start="earliest" if from_beginning else "latest", until=until, timeout_s=left):
         seen += 1
         sys.stdout.write((event if whole else event.data).model_dump_json() + "\n")
         sys.stdout.flush()
     if until is not None and seen < until:
-        print_error(f"{seen} of {until} results within {timeout:g} s")
+        print_error(f"{seen} of {until} results came in time")
         raise typer.Exit(1)

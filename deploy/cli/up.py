@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from deploy.cli.console import err, out, print_json
+from deploy.cli.console import out, print_json, tell
 from deploy.cli.endpoint_view import environment, plain
-from deploy.cli.options import BootstrapOption, EndpointOption, JsonOption, StateOption
-from deploy.errors import StateConflict
+from deploy.cli.options import EndpointOption, GivenKafkaOption, JsonOption, StateOption
+from deploy.errors import DeployError, StateConflict
 from deploy.services.interface import Endpoints
 from deploy.services.processes import alive
 from deploy.services.stack import Choice, KafkaKind, Stack, StoreKind
@@ -27,10 +27,12 @@ def up(
     kafka: Annotated[KafkaKind, typer.Option(help="Which Kafka to start.")] = KafkaKind.EMBEDDED,
     brokers: Annotated[int, typer.Option(help="Brokers of the real Kafka: 1 or 3.")] = 1,
     store: Annotated[StoreKind, typer.Option(help="Which S3-compatible store to start.")] = StoreKind.EMBEDDED,
-    bootstrap: BootstrapOption = None,
+    bootstrap: GivenKafkaOption = None,
     endpoint: EndpointOption = None,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Start Ray Serve.")] = True,
-    serve_port: Annotated[int | None, typer.Option(help="Port of Ray Serve; a free one by default.")] = None,
+    serve_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of Ray Serve; a free one by default.")
+    ] = None,
     consumers: Annotated[int, typer.Option(min=0, max=64, help="Number of consumer workers to start.")] = 0,
     state: StateOption = None,
     json_: JsonOption = False,
@@ -52,9 +54,11 @@ def up(
         consumers=consumers,
         topics=wanted_topics(settings.partitions),
     )
+    if choice.empty:
+        raise DeployError("there is nothing to start: every service is switched off, or runs somewhere else")
     with file.locked():
         _require_idle(file)
-        stack = Stack(choice, file.folder, report=_tell, leash=False)
+        stack = Stack(choice, file.folder, report=tell, leash=False)
         try:
             endpoints = stack.start()
             file.write(StackState(endpoints=endpoints, processes=list(stack.processes())))
@@ -68,10 +72,6 @@ def _require_idle(file: StateFile) -> None:
     known = file.read()
     if known is not None and any(map(alive, known.processes)):
         raise StateConflict(f"services of {file.folder} are running; stop them with `vitrine down` first")
-
-
-def _tell(service: str, phase: str) -> None:
-    err.print(f"[dim]{service}[/] {phase}")
 
 
 def _show_endpoints(endpoints: Endpoints, folder: Path, *, json_: bool) -> None:

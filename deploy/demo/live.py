@@ -73,7 +73,7 @@ class View:
 
     def _line(self, text: str) -> None:
         if not self._quiet:
-            self._console.print(text, soft_wrap=True)
+            self._console.print(Text(text), soft_wrap=True)
 
     def _render(self) -> RenderableType:
         return render(self._phase, self._services, self._progress)
@@ -83,8 +83,8 @@ def plain(progress: Progress) -> str:
     """The figures in one line."""
     endings = ", ".join(f"{count} {name}" for name, count in sorted(progress.endings.items()))
     return (
-        f"{progress.answered}/{progress.planned} events answered ({endings or 'none yet'}), "
-        f"{progress.images} images, {progress.images_per_s:.1f} images/s, {progress.open} in flight"
+        f"{progress.sent}/{progress.planned} events sent, {progress.answered} answered ({endings or 'none yet'}), "
+        f"{progress.open} waiting, {progress.images} images, {progress.images_per_s:.1f} images/s"
     )
 
 
@@ -94,7 +94,8 @@ def render(phase: str, services: Mapping[str, str], progress: Progress | None) -
     parts: list[RenderableType] = [line]
     if progress is not None:
         parts += [_bar(progress), Columns([_endings(progress), _stages(progress), _reasons(progress)], padding=(1, 4))]
-    return Panel(Group(*parts), title=f"[bold]Vitrine[/] · {phase}", title_align="left", border_style="dim")
+    title = Text.assemble(("Vitrine", "bold"), f" · {phase}")
+    return Panel(Group(*parts), title=title, title_align="left", border_style="dim")
 
 
 def _service(name: str, state: str) -> tuple[tuple[str, str], str]:
@@ -104,11 +105,12 @@ def _service(name: str, state: str) -> tuple[tuple[str, str], str]:
 def _bar(progress: Progress) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
-        ProgressBar(total=max(1, progress.planned), completed=progress.answered, width=40),
-        f"{progress.answered}/{progress.planned} events",
+        ProgressBar(total=max(1, progress.planned), completed=progress.answered, width=30),
+        f"{progress.sent}/{progress.planned} sent",
+        f"{progress.answered} answered",
+        f"{progress.open} waiting",
         f"{progress.images} images",
         f"{progress.images_per_s:.1f} images/s",
-        f"{progress.open} in flight",
         f"{progress.elapsed_s:.0f} s",
     )
     return grid
@@ -124,7 +126,7 @@ def _endings(progress: Progress) -> Table:
 def _stages(progress: Progress) -> Table:
     table = Table("stage", "images", "ms/image", box=None)
     for name, stage in progress.stages.items():
-        table.add_row(name, str(stage.images), f"{stage.mean_ms:.0f}")
+        table.add_row(Text(name), str(stage.images), f"{stage.mean_ms:.0f}")
     return table
 
 

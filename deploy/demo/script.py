@@ -14,7 +14,11 @@ from serve.schemas.outcome import Outcome
 TENANT = "demo"
 _PLATFORM = "urn:vitrine:demo"
 #: A picture may miss a rule of quality; a listing that is rejected for anything else points to a fault of the run.
-_ANSWERED = {Outcome.ENRICHED: None, Outcome.REVIEW_REQUIRED: None, Outcome.REJECTED: "quality_rejected"}
+_ANSWERED: dict[str, str | None] = {
+    Outcome.ENRICHED: None,
+    Outcome.REVIEW_REQUIRED: None,
+    Outcome.REJECTED: "quality_rejected",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def closing_words(figures: dict[str, Any], extras: list[Extra], folder: OutputFo
     """What the person reads at the end."""
     outcomes = Table("events ended as", "", box=None, header_style="dim")
     for name, count in figures["outcomes"].items():
-        outcomes.add_row(name, str(count))
+        outcomes.add_row(Text(name), str(count))
     trouble = Table("sent on purpose", "ended as", "code", box=None, header_style="dim")
     for extra in extras:
         mark = Text("✓ ", style="green") if extra.right else Text("✗ ", style="red")

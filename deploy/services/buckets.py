@@ -24,7 +24,14 @@ _OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 def s3_client(endpoint: str | None, access_key: str, secret_key: str, region: str) -> "S3Client":
-    """A client with short timeouts."""
+    """A client with short timeouts; `ServiceFailed` where the endpoint is no address."""
+    try:
+        return _client(endpoint, access_key, secret_key, region)
+    except ValueError as error:
+        raise ServiceFailed(f"{endpoint!r} is no address of an S3 store, such as http://127.0.0.1:9000") from error
+
+
+def _client(endpoint: str | None, access_key: str, secret_key: str, region: str) -> "S3Client":
     return boto3.client(
         "s3",
         endpoint_url=endpoint,

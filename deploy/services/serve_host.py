@@ -15,24 +15,40 @@ from ray.serve.scripts import cli
 
 #: Pictures travel over HTTP and S3, so a share of the machine's memory would be wasted.
 _OBJECT_STORE_BYTES = 300_000_000
+_ATTEMPTS = 3
 
 
 def main(config: str, ray_folder: str) -> None:
     """Start Ray, run the config until a signal comes, stop Ray and remove its folder."""
     try:
-        ray.init(
-            address="local",
-            namespace="serve",
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            _temp_dir=ray_folder,
-        )
+        start_ray(ray_folder)
         # `serve run` stops cleanly on KeyboardInterrupt only.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         cli(["run", config])
     finally:
         ray.shutdown()
         shutil.rmtree(ray_folder, ignore_errors=True)
+
+
+def start_ray(ray_folder: str, attempts: int = _ATTEMPTS) -> None:
+    """Start a local Ray; again where it is too slow, for its raylet has 30 s, which no setting of Ray changes."""
+    for attempt in range(1, attempts + 1):
+        try:
+            ray.init(
+                address="local",
+                namespace="serve",
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=ray_folder,
+            )
+        except Exception as error:
+            # Ray raises a plain Exception here; what it is about stands in the text alone.
+            ray.shutdown()
+            if attempt == attempts:
+                raise
+            print(f"Ray did not start (attempt {attempt} of {attempts}): {error}", flush=True)  # noqa: T201
+        else:
+            return
 
 
 if __name__ == "__main__":

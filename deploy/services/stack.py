@@ -66,6 +66,13 @@ class Choice:
         if self.brokers == 3 and (self.kafka is not KafkaKind.REAL or self.bootstrap):
             raise DeployError("three brokers need the real Kafka: --kafka real --brokers 3")
 
+    @property
+    def empty(self) -> bool:
+        """Whether no process would be started."""
+        kafka = self.kafka is not KafkaKind.NONE and not self.bootstrap
+        store = self.store is not StoreKind.NONE and not self.endpoint
+        return not (kafka or store or self.serve or self.consumers)
+
 
 def _quiet(_service: str, _phase: str) -> None:
     """Report nothing."""

@@ -37,12 +37,20 @@ class StateFile:
         self.folder = folder
         self.path = folder / "state.json"
 
+    def exists(self) -> bool:
+        """Whether there is a state folder at all; `StateConflict` where something else has its name."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StateConflict(f"{self.folder} is not a folder")
+        return self.folder.is_dir()
+
     def read(self) -> StackState | None:
         """What was left running; None where nothing was, `StateConflict` where the file cannot be understood."""
         try:
             text = self.path.read_text()
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StateConflict(f"{self.path} cannot be read: {error}") from error
         try:
             state = _SCHEMA.validate_json(text)
         except ValidationError as error:
@@ -62,7 +70,10 @@ class StateFile:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder against other commands; `StateConflict` at once where one holds it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateConflict(f"{self.folder} cannot be the state folder: {error.strerror}") from error
         with (self.folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from serve.catalog.channel import Channel
 from serve.catalog.operations import Style
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Recipe
+from serve.catalog.unique_keys import UniqueKeys
 
 BUILT_IN = Path(__file__).parent
 M = TypeVar("M", bound=BaseModel)
@@ -59,7 +60,8 @@ def load_catalog(
     reading = _Reading()
     for folder in [BUILT_IN, *([extra] if extra else [])]:
         _read_folder(folder, reading)
-    reading.faults += _unknown_names(reading, styles)
+    for file, recipe in reading.recipes.values():
+        reading.faults += unknown_names(file, recipe, reading.channels, styles)
     if default_recipe not in reading.recipes:
         reading.faults.append(Fault(extra or BUILT_IN, "", f"the default recipe {default_recipe!r} does not exist"))
     if reading.quality is None:
@@ -107,12 +109,15 @@ def _add(file: Path, model: type[M], naming: str, known: dict[str, tuple[Path, M
 
 def _parse(file: Path, model: type[M], faults: list[Fault]) -> M | None:
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = yaml.load(file.read_text(encoding="utf-8"), Loader=UniqueKeys)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         faults.append(Fault(file, "", f"cannot be read: {error}"))
         return None
     except yaml.YAMLError as error:
         faults.append(Fault(file, "", f"is not YAML: {' '.join(str(error).split())}"))
+        return None
+    except RecursionError:
+        faults.append(Fault(file, "", "is nested too deeply"))
         return None
     try:
         return model.model_validate(data)
@@ -142,13 +147,15 @@ def _child(here: Any, step: int | str) -> Any:
         return None
 
 
-def _unknown_names(reading: _Reading, styles: Collection[str] | None) -> Iterator[Fault]:
-    for file, recipe in reading.recipes.values():
-        for number, variant in enumerate(recipe.variants):
-            for channel in variant.channels:
-                if channel not in reading.channels:
-                    yield Fault(file, f"variants[{number}].channels", f"unknown channel {channel!r}")
-            for step, operation in enumerate(variant.operations):
-                if styles is not None and isinstance(operation, Style) and operation.style not in styles:
-                    place = f"variants[{number}].operations[{step}].style"
-                    yield Fault(file, place, f"unknown style {operation.style!r}; known: {', '.join(sorted(styles))}")
+def unknown_names(
+    file: Path, recipe: Recipe, channels: Collection[str], styles: Collection[str] | None = None
+) -> Iterator[Fault]:
+    """The channels of a recipe that are not among `channels`, and its styles that are not among `styles`."""
+    for number, variant in enumerate(recipe.variants):
+        for position, channel in enumerate(variant.channels):
+            if channel not in channels:
+                yield Fault(file, f"variants[{number}].channels[{position}]", f"unknown channel {channel!r}")
+        for step, operation in enumerate(variant.operations):
+            if styles is not None and isinstance(operation, Style) and operation.style not in styles:
+                place = f"variants[{number}].operations[{step}].style"
+                yield Fault(file, place, f"unknown style {operation.style!r}; known: {', '.join(sorted(styles))}")

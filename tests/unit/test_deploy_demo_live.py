@@ -41,7 +41,7 @@ def shown(console: Console) -> str:
 
 def test_plain_line_has_the_figures() -> None:
     assert plain(progress()) == (
-        "5/10 events answered (1 dead letter, 4 enriched), 32 images, 2.0 images/s, 4 in flight"
+        "9/10 events sent, 5 answered (1 dead letter, 4 enriched), 4 waiting, 32 images, 2.0 images/s"
     )
 
 
@@ -49,17 +49,28 @@ def test_live_view_has_the_figures_and_takes_no_markup_from_data() -> None:
     console = Console(file=io.StringIO(), width=120)
     console.print(render("working", {"kafka": "ready"}, progress()))
     text = shown(console)
-    for part in ("kafka ready", "5/10 events", "2.0 images/s", "generation", "200", "[red]sharpness"):
+    for part in (
+        "kafka ready",
+        "9/10 sent",
+        "5 answered",
+        "4 waiting",
+        "2.0 images/s",
+        "generation",
+        "200",
+        "[red]sharpness",
+    ):
         assert part in text
 
 
 def test_without_a_terminal_lines_are_printed() -> None:
     console = Console(file=io.StringIO(), width=200)
     with View(console) as view:
-        view.service("kafka", "ready")
+        view.service("kafka", "not stopped: see [b]/log")
         view.update(progress())
         view.update(progress(open=3))
-    assert shown(console).splitlines() == ["kafka: ready", plain(progress())], "at most a line every few seconds"
+    assert shown(console).splitlines() == ["kafka: not stopped: see [b]/log", plain(progress())], (
+        "at most a line every few seconds"
+    )
 
 
 def test_quiet_view_prints_nothing() -> None:

@@ -50,6 +50,7 @@ class Broker:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
     monkeypatch.setattr(produce, "EventSender", broker)
+    monkeypatch.setattr(produce, "require_kafka", lambda *_: None)
     return broker
 
 
@@ -105,7 +106,17 @@ def test_produce_says_that_the_file_is_missing(tmp_path: Path) -> None:
     assert "cannot be read" in str(done.exception)
 
 
+def test_tail_looks_for_kafka_no_longer_than_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(tail, "require_kafka", lambda _settings, seconds: asked.append(seconds))
+    monkeypatch.setattr(tail, "read", lambda *_args, **_options: iter(()))
+    for options in (["--timeout", "3"], ["--timeout", "300"], []):
+        runner.invoke(app, ["tail", "--bootstrap", "b:1", *options])
+    assert asked == [3, 10, 10]
+
+
 def test_tail_fails_when_too_few_results_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "require_kafka", lambda *_: None)
     monkeypatch.setattr(tail, "read", lambda *_args, **_options: iter(()))
     done = runner.invoke(app, ["tail", "--until", "2", "--timeout", "1", "--bootstrap", "b:1"])
     assert done.exit_code == 1

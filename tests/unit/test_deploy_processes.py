@@ -54,6 +54,11 @@ def record_of(child: Child) -> ProcessRecord:
     return child.record
 
 
+def killed(child: Child) -> bool:
+    """Whether it ended by SIGKILL and not by itself."""
+    return child._process is not None and child._process.returncode == -signal.SIGKILL
+
+
 def gone(pid: int) -> bool:
     return start_mark(pid) is None
 
@@ -70,20 +75,19 @@ def test_a_polite_child_ends_without_being_killed(children: list[Child], tmp_pat
 def test_a_child_that_ignores_sigterm_is_killed(children: list[Child], tmp_path: Path, leash: bool) -> None:
     child = start(children, DEAF, tmp_path / "log", leash=leash)
     said(child, "up")
-    before = time.monotonic()
     child.stop(0.3)
     assert gone(record_of(child).pid)
-    assert time.monotonic() - before < 10
+    assert killed(child)
 
 
 def test_a_child_may_be_given_less_patience_than_others(tmp_path: Path) -> None:
     child = Child("probe", [sys.executable, "-c", DEAF], log=tmp_path / "log", patience_s=0.2)
     child.start()
     said(child, "up")
-    before = time.monotonic()
-    child.stop(60)
+    # Left in peace, it would end by itself long before the hour is over.
+    child.stop(3600)
     assert gone(record_of(child).pid)
-    assert time.monotonic() - before < 20
+    assert killed(child)
 
 
 def test_grandchildren_go_with_their_parent(children: list[Child], tmp_path: Path) -> None:

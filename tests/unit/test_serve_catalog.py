@@ -53,6 +53,21 @@ def test_every_fault_is_reported_at_once_with_file_path_and_reason(tmp_path: Pat
     assert "not YAML" in found[1][2]
 
 
+def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path, "recipes/r.yaml", f"recipe: r\nversion: 1\ndescription: x\nversion: 2\n{WHITE}\n")
+    ((_, _, reason),) = faults(tmp_path)
+    assert "'version' is given twice" in reason
+    assert "line 4" in reason
+
+
+def test_a_file_nested_too_deeply_hides_no_other_fault(tmp_path: Path) -> None:
+    write(tmp_path, "recipes/deep.yaml", "[" * 5000)
+    write(tmp_path, "recipes/next.yaml", "recipe: r\n")
+    found = faults(tmp_path)
+    assert ("deep.yaml", "", "is nested too deeply") in found
+    assert any(file == "next.yaml" for file, _, _ in found)
+
+
 def test_a_name_may_be_defined_once(tmp_path: Path) -> None:
     write(tmp_path, "recipes/mine.yaml", f"recipe: studio\nversion: 9\ndescription: x\n{WHITE}\n")
     ((file, path, reason),) = faults(tmp_path)
@@ -67,7 +82,7 @@ def test_unknown_channels_and_styles_in_recipes_are_refused(tmp_path: Path) -> N
     known = {"oil", "watercolour", "pencil", "crayon", "poster"}
     places = [(path, reason.split(";")[0]) for _, path, reason in faults(tmp_path, styles=known)]
     assert places == [
-        ("variants[0].channels", "unknown channel 'nowhere'"),
+        ("variants[0].channels[0]", "unknown channel 'nowhere'"),
         ("variants[0].operations[1].style", "unknown style 'none_such'"),
     ]
     assert len(faults(tmp_path)) == 1
