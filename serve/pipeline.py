@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from serve.catalog.catalog import Catalog
 from serve.catalog.recipe import Recipe
-from serve.errors import RequestError, ServeError
+from serve.errors import Overloaded, RequestError, ServeError
 from serve.interfaces import Answered, ObjectStore, Removal, ResultIndex
 from serve.logs import event_id
 from serve.metrics import Metrics, Timings
@@ -36,6 +36,7 @@ class Pipeline:
         metrics: Metrics,
         blocking: Executor,
         max_images: int = 24,
+        photo_wait_s: float = 60.0,
     ) -> None:
         self.catalog = catalog
         self.production = production
@@ -44,6 +45,7 @@ class Pipeline:
         self._metrics = metrics
         self._blocking = blocking
         self._max_images = max_images
+        self._photo_wait_s = photo_wait_s
 
     async def answer(self, item: EnrichItem) -> ListingResult:
         """Answer one event: from the index, by removal, or by work."""
@@ -86,17 +88,20 @@ class Pipeline:
         return conclude(item, recipe, report, timings.milliseconds())
 
     async def _make_all(self, item: EnrichItem, recipe: Recipe, timings: Timings) -> Report:
-        """Work on the photos side by side, as far as there is room; leaving early cancels the rest."""
+        """Work on the photos side by side, as far as there is room; leaving early cancels the rest.
+
+        Raise `Overloaded` while nothing is begun yet: waiting for room shall cost no attempt.
+        """
         images = in_order(item.listing)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(
-                    self.production.make(
-                        Photo(item=item, recipe=recipe, image_id=image_id, url=image.url, timings=timings)
-                    )
-                )
-                for image_id, image in images[: self._max_images]
-            ]
+        photos = [
+            Photo(item=item, recipe=recipe, image_id=image_id, url=image.url, timings=timings)
+            for image_id, image in images[: self._max_images]
+        ]
+        try:
+            async with asyncio.timeout(self._photo_wait_s) as patience, asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self.production.make(photo, lambda: _begun(patience))) for photo in photos]
+        except TimeoutError as error:
+            raise Overloaded(f"No photo could be started within {self._photo_wait_s:g} s.") from error
         report = Report()
         for task in tasks:
             report.add(task.result())
@@ -106,3 +111,9 @@ class Pipeline:
     async def _block(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Database and store answer in their own threads, never on the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._blocking, lambda: call(*args, **kwargs))
+
+
+def _begun(patience: asyncio.Timeout) -> None:
+    """Whoever has begun is let go on, however long it takes."""
+    if not patience.expired():
+        patience.reschedule(None)

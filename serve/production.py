@@ -79,9 +79,13 @@ class Production:
         self._metrics = metrics
         self._blocking = blocking
 
-    async def make(self, photo: Photo) -> Report:
-        """Make all variants of one photo. Whatever goes wrong stands in the report; only cancellation raises."""
+    async def make(self, photo: Photo, begun: Callable[[], None]) -> Report:
+        """Make all variants of one photo, and call `begun` when there is room for it.
+
+        Whatever goes wrong stands in the report; only cancellation raises.
+        """
         async with self._images.take(1):
+            begun()
             self._tell_load()
             with photo.noting("fetch"):
                 with photo.timings.stage("fetch"):

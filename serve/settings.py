@@ -35,8 +35,11 @@ class ServeSettings(BaseSettings):
     s3_bucket: str = Field(default="vitrine", description="Bucket for the finished images; it must exist.")
 
     state_dir: Path = Field(default=Path(".vitrine/serve"), description="Folder for the embedded index.")
-    index_url: str | None = Field(
+    index_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy address of the result index; without it SQLite in the state folder."
+    )
+    index_keep_days: int = Field(
+        default=30, ge=1, description="Days that answers are known for; longer than the event topics keep their events."
     )
 
     catalog_dir: Path | None = Field(
@@ -51,6 +54,11 @@ class ServeSettings(BaseSettings):
     max_images: int = Field(default=24, ge=1, description="Photos of a listing that are worked on.")
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest photo in pixels.")
     images_in_work: int = Field(default=6, ge=1, description="Photos that a replica works on at once.")
+    photo_wait_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds that an event waits for its first photo to start before it is sent back.",
+    )
     working_mib: int = Field(default=1024, ge=64, description="Decoded pictures that a replica holds at once, in MiB.")
     picture_threads: int = Field(default=1, ge=1, description="Threads of a replica that decode and encode.")
     blocking_threads: int = Field(default=8, ge=1, description="Threads of a replica that wait for store and index.")
@@ -66,5 +74,7 @@ class ServeSettings(BaseSettings):
 
     @property
     def index_address(self) -> str:
-        """The address of the index that is used."""
-        return self.index_url or f"sqlite:///{self.state_dir.absolute() / 'index.db'}"
+        """The address of the index that is used; it may carry a password."""
+        if self.index_url is not None:
+            return self.index_url.get_secret_value()
+        return f"sqlite:///{self.state_dir.absolute() / 'index.db'}"

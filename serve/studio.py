@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,6 +15,7 @@ from serve.budget import Budget
 from serve.catalog.loader import load_catalog
 from serve.darkroom import Darkroom
 from serve.errors import RequestError, ServeError
+from serve.housekeeping import Housekeeping
 from serve.index import SqlIndex
 from serve.metrics import Metrics
 from serve.pictures.decoding import DecodeLimits
@@ -107,9 +109,14 @@ def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
         metrics=metrics,
         blocking=blocking,
         max_images=settings.max_images,
+        photo_wait_s=settings.photo_wait_s,
     )
 
+    housekeeping = Housekeeping(index.prune, timedelta(days=settings.index_keep_days))
+    housekeeping.start()
+
     def close() -> None:
+        housekeeping.stop()
         slots.close()
         pictures.shutdown(cancel_futures=True)
         blocking.shutdown(cancel_futures=True)

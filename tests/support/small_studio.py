@@ -158,6 +158,7 @@ def small_studio(
     store: ObjectStore | None = None,
     wrap_index: Callable[[SqlIndex], SqlIndex] = lambda index: index,
     max_images: int = 24,
+    photo_wait_s: float = 60,
 ) -> Iterator[SmallStudio]:
     """Build the pipeline; the SQLite file in `folder` outlives it."""
     catalog = catalog or small_catalog()
@@ -191,6 +192,7 @@ def small_studio(
             metrics=metrics,
             blocking=threads,
             max_images=max_images,
+            photo_wait_s=photo_wait_s,
         )
         previewer = Previewer(catalog=catalog, darkroom=darkroom, images=images, metrics=metrics)
         try:

@@ -1,12 +1,21 @@
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from serve.catalog.quality import recorded_measurements
-from serve.errors import IndexUnavailable, ObjectBusy, ServeError, SourceUnreachable, StoreUnavailable, UnknownRecipe
+from serve.errors import (
+    IndexUnavailable,
+    ObjectBusy,
+    Overloaded,
+    ServeError,
+    SourceUnreachable,
+    StoreUnavailable,
+    UnknownRecipe,
+)
 from serve.index import SqlIndex
 from serve.interfaces import Removal, StoredObject
 from serve.pictures.provenance import read_provenance
@@ -284,6 +293,29 @@ def test_cancelling_an_event_stops_its_work_and_returns_its_room(studio: SmallSt
 
     asyncio.run(main())
     assert len(studio.fetcher.asked) < 20
+
+
+def test_an_event_that_finds_no_room_for_its_first_photo_is_sent_back_at_no_cost(tmp_path: Path) -> None:
+    async def main(studio: SmallStudio) -> None:
+        async with studio.images.take(studio.images.total):
+            with pytest.raises(Overloaded) as refused:
+                await studio.pipeline.answer(item("a", "b"))
+        assert refused.value.retry is RetryClass.BACK_PRESSURE
+        assert (studio.images.used, studio.images.waiting) == (0, 0)
+
+    with small_studio(PHOTOS, tmp_path, photo_wait_s=0.05) as studio:
+        asyncio.run(main(studio))
+        assert studio.fetcher.asked == []
+
+
+def test_an_event_that_has_begun_may_take_longer(tmp_path: Path) -> None:
+    class Slow(MemoryStore):
+        def put_if_absent(self, key: str, body: bytes, content_type: str) -> StoredObject:
+            time.sleep(0.3)
+            return super().put_if_absent(key, body, content_type)
+
+    with small_studio(PHOTOS, tmp_path, photo_wait_s=0.2, store=Slow()) as studio:
+        assert len(run(studio, item(*["a", "b"] * 3)).outputs) == 12
 
 
 def test_events_and_stages_are_counted(studio: SmallStudio) -> None:

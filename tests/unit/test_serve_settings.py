@@ -25,6 +25,12 @@ def test_the_index_is_a_file_in_the_state_folder_unless_an_address_is_given(tmp_
     assert ServeSettings(index_url="postgresql://db/vitrine").index_address == "postgresql://db/vitrine"
 
 
+def test_the_password_of_the_index_is_not_shown() -> None:
+    settings = ServeSettings(index_url="postgresql://me:hidden@db/vitrine")
+    assert "hidden" in settings.index_address
+    assert "hidden" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
 def test_an_impossible_value_is_refused() -> None:
     with pytest.raises(ValidationError, match="threads"):
         ServeSettings(threads=0)
