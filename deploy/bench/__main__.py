@@ -3,10 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from deploy.bench.figure import Figure
 from deploy.bench.registry import BENCHES
@@ -44,13 +45,12 @@ def _options() -> argparse.ArgumentParser:
 
 def _run(names: Sequence[str], console: Console) -> list[Figure]:
     columns = (TextColumn("{task.description:13}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
-    figures = []
     with Progress(*columns, TimeElapsedColumn(), console=console) as bars:
-        for name in dict.fromkeys(names):
-            bar = bars.add_task(name, total=1)
-            figure = BENCHES[name].run(lambda done, planned, bar=bar: bars.update(bar, completed=done, total=planned))
-            figures.append(figure)
-    return figures
+        return [BENCHES[name].run(partial(_show, bars, bars.add_task(name, total=1))) for name in dict.fromkeys(names)]
+
+
+def _show(bars: Progress, bar: TaskID, done: int, planned: int) -> None:
+    bars.update(bar, completed=done, total=planned)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _OPEN = 8
 _LOOK_S = 0.0002
 
 
-def run(progress: Progress, *, events: int = 6_000, singles: int = 600, rounds: int = 5) -> Figure:
+def run(progress: Progress, *, events: int = 4_000, singles: int = 400, rounds: int = 5) -> Figure:
     """Events per second through `POST /v1/enrich` of an ingress that answers at once."""
     with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as folder, answering(Path(folder)) as url:
         inbox = Inbox()

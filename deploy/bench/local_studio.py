@@ -35,7 +35,7 @@ class LocalStudio:
     studio: Studio
     store: S3Store
     photos: Sequence[Path]
-    tenants: Iterator[str] = field(default_factory=lambda: (f"tenant-{number}" for number in count()))
+    tenants: Iterator[str] = field(default_factory=lambda: (f"tenant-{number:04}" for number in count()))
     numbers: Iterator[int] = field(default_factory=count)
 
     def events(self, tenant: str) -> list[EnrichItem]:

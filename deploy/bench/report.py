@@ -17,10 +17,10 @@ from deploy.bench.registry import BENCHES
 def table(figures: Sequence[Figure]) -> Table:
     """One row per figure."""
     made = Table(title=f"ratios within one run, {machine()}", title_justify="left", show_lines=True)
-    for name in ("bench", "measured / baseline"):
-        made.add_column(name)
+    made.add_column("bench", no_wrap=True)
+    made.add_column("measured / baseline")
     for name in ("ratio", "min..max", "goal", "measured", "baseline"):
-        made.add_column(name, justify="right")
+        made.add_column(name, justify="right", no_wrap=True)
     for figure in figures:
         made.add_row(*_row(figure))
     return made

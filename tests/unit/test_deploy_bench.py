@@ -1,0 +1,126 @@
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from deploy.bench import engine, exchange, listings, pipeline, registry, worker
+from deploy.bench.__main__ import main
+from deploy.bench.figure import Figure, Round, in_turns
+from deploy.bench.local_studio import local_studio
+from deploy.bench.registry import BENCHES, Bench
+from deploy.bench.report import table, verdict
+from deploy.errors import ServiceFailed
+
+
+def silent(done: int, planned: int) -> None:
+    assert 0 <= done <= planned
+
+
+def figure(goal: float | None) -> Figure:
+    rounds = [Round(10.0, 20.0), Round(10.0, 5.0), Round(40.0, 40.0)]
+    return Figure.of("engine", rounds, unit="events/s", goal=goal)
+
+
+def test_the_ratio_is_the_median_of_the_rounds() -> None:
+    found = figure(goal=None)
+    assert (found.ratio, found.spread) == (1.0, (0.5, 2.0))
+    assert (found.baseline, found.measured) == (10.0, 20.0)
+
+
+@pytest.mark.parametrize(("goal", "missed"), [(None, False), (1.0, False), (1.01, True)])
+def test_a_goal_is_missed_below_it(goal: float | None, missed: bool) -> None:
+    assert figure(goal).missed is missed
+    assert ("MISSED" in verdict(figure(goal)).plain) is missed
+
+
+def test_baseline_and_measured_take_turns_and_the_warm_up_does_not_count() -> None:
+    ran: list[str] = []
+    told: list[tuple[int, int]] = []
+
+    def way(name: str, rate: float) -> float:
+        ran.append(name)
+        return rate * len(ran)
+
+    found = in_turns(lambda: way("a", 1), lambda: way("b", 2), lambda *at: told.append(at), rounds=2)
+    assert "".join(ran) == "ababab"
+    assert found == [Round(3.0, 8.0), Round(5.0, 12.0)]
+    assert told == [(n, 6) for n in range(7)] + [(6, 6)]
+
+
+def test_a_spent_budget_ends_after_three_rounds() -> None:
+    found = in_turns(lambda: 1.0, lambda: 1.0, silent, rounds=9, budget_s=0.0, warm_up=False)
+    assert len(found) == 3
+
+
+def test_the_clock_leaves_out_what_was_done_at_first_sight() -> None:
+    clock = worker.Clock(100)
+    for done, now in [(0, 1.0), (20, 5.0), (60, 6.0), (110, 8.0), (200, 9.0)]:
+        if not clock.ended:
+            clock.saw(done, now)
+    assert clock.rate == (110 - 20) / (8.0 - 5.0)
+
+
+def test_every_bench_says_what_it_compares() -> None:
+    assert list(BENCHES) == ["engine", "kafka", "exchange", "pipeline", "pipeline-cpu", "reuse"]
+    assert all(bench.measured and bench.baseline for bench in BENCHES.values())
+
+
+@pytest.mark.parametrize(("goal", "strict", "status"), [(9.0, False, 0), (9.0, True, 1), (0.5, True, 0)])
+def test_a_missed_goal_is_shown_and_only_strict_makes_it_a_failure(
+    goal: float, strict: bool, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
+) -> None:
+    monkeypatch.setitem(registry.BENCHES, "engine", Bench("new", "old", lambda progress: figure(goal)))
+    file = tmp_path / "figures.json"
+    assert main(["--only", "engine", "--json", str(file), *(["--strict"] if strict else [])]) == status
+    assert ("missed: engine" in capsys.readouterr().out) is (goal == 9.0)
+    (entry,) = json.loads(file.read_text())["figures"]
+    assert entry["missed"] is (goal == 9.0)
+    assert (entry["ratio"], entry["min"], entry["max"], entry["goal"]) == (1.0, 0.5, 2.0, goal)
+    assert [one["ratio"] for one in entry["rounds"]] == [2.0, 0.5, 1.0]
+
+
+def test_a_bench_that_cannot_run_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def broken(progress) -> Figure:
+        raise ServiceFailed("no such [broker]")
+
+    monkeypatch.setitem(registry.BENCHES, "kafka", Bench("new", "old", broken))
+    assert main(["--only", "kafka"]) == 2
+    assert "no such [broker]" in capsys.readouterr().err
+
+
+def test_the_table_shows_ratio_spread_and_note() -> None:
+    console = Console(width=200, record=True, file=None, quiet=False)
+    with console.capture() as shown:
+        console.print(table([figure(goal=2.0)]))
+    for part in ("1.00", "0.50..2.00", "2 MISSED", "20.00", "events/s", BENCHES["engine"].baseline):
+        assert part in shown.get()
+
+
+def test_the_engine_bench_commits_every_event() -> None:
+    found = engine.run(silent, events=150, rounds=1)
+    assert len(found.rounds) == 1
+    assert found.ratio > 0
+
+
+def test_events_are_answered_by_their_own_results() -> None:
+    asked = listings.item(3, ["file:///a.jpg"])
+    line = listings.answer(asked)
+    assert (line.ref, line.result.event_id, line.result.position) == (3, asked.event_id, asked.position)
+    assert listings.parsed(listings.records(2)).keys() == {(r.tp, r.offset) for r in listings.records(2)}
+
+
+def test_the_exchange_bench_answers_every_event() -> None:
+    found = exchange.run(silent, events=70, singles=3, rounds=1)
+    assert found.ratio > 0
+
+
+def test_the_plain_loop_makes_what_the_pipeline_makes() -> None:
+    with local_studio(1) as local:
+        (item,) = local.events("tenant-a")
+        outputs = asyncio.run(local.answer(local.events("tenant-b")))
+        assert sorted(pipeline.plain_steps(local, item)) == sorted(output.bytes for output in outputs)
+        assert len(outputs) == 3
+        again = asyncio.run(local.answer(local.events("tenant-b")))
+        assert all(output.reused for output in again)
