@@ -14,6 +14,7 @@ import pytest
 
 from deploy.services.processes import start_mark
 from deploy.services.state import StateFile
+from tests.support.servers import unique
 
 PROGRAM = str(Path(sys.executable).with_name("vitrine"))
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,8 +24,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def vitrine(tmp_path: Path) -> Iterator[Run]:
     env = {**os.environ, "VITRINE_DEPLOY_STATE_DIR": str(tmp_path / "state"), "NO_COLOR": "1", "COLUMNS": "200"}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=180, check=False)
+    def run(*arguments: str, **consumers: str) -> subprocess.CompletedProcess[str]:
+        own = {f"VITRINE_CONSUMERS_{name}": value for name, value in consumers.items()}
+        return subprocess.run(
+            [PROGRAM, *arguments], env={**env, **own}, capture_output=True, text=True, timeout=180, check=False
+        )
 
     yield run
     if (tmp_path / "state").exists():
@@ -128,3 +132,24 @@ def test_doctor_tells_what_is_ready(vitrine: Run) -> None:
     told = json.loads(vitrine("doctor", "--json").stdout)
     assert set(told["ready"]) == {"embedded demo", "--kafka real", "--store real"}
     assert all(check["ok"] or check["remedy"] for check in told["checks"])
+
+
+@pytest.mark.real
+def test_topics_are_made_and_checked_on_the_real_kafka(vitrine: Run, real_kafka: str) -> None:
+    names = {"TOPICS": unique("new"), "RESULTS_TOPIC": unique("enriched"), "DEAD_TOPIC": unique("dead")}
+    here = ("--bootstrap", real_kafka)
+    before = vitrine("topics", *here, "--json", **names)
+    assert before.returncode == 1
+    assert {topic["problem"] for topic in answer(before)} == {"missing"}
+    created = vitrine("topics", *here, "--create", "--partitions", "2", **names)
+    assert created.returncode == 0, created.stderr
+    assert sorted(created.stderr.split()[::2]) == sorted(names.values())
+    after = answer(vitrine("topics", *here, "--partitions", "2", "--json", **names))
+    assert {topic["topic"]: topic["found"] for topic in after} == {
+        names["TOPICS"]: 2,
+        names["RESULTS_TOPIC"]: 2,
+        names["DEAD_TOPIC"]: 1,
+    }
+    too_small = vitrine("topics", *here, "--create", "--partitions", "3", **names)
+    assert too_small.returncode == 1
+    assert "2 partitions, 3 wanted" in too_small.stdout

@@ -1,12 +1,14 @@
 """What Vitrine asks of a broker, of the real one and of the embedded one."""
 
+import time
+
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import OffsetAndMetadata
 
 from deploy.services.kafka_real import RealKafka
-from deploy.services.kafka_topics import ensure_topics
+from deploy.services.kafka_topics import check_topics, delete_topics, ensure_topics
 from tests.support.servers import KafkaServer, unique
 
 pytestmark = pytest.mark.real
@@ -77,3 +79,12 @@ def test_three_brokers_lose_nothing_when_one_is_killed(real_kafka_cluster: RealK
     consumer, values = consume(server, topic, unique("group"), len(sent))
     consumer.close(timeout_ms=2000)
     assert sorted(values) == sorted(sent)
+
+
+def test_topics_of_a_run_can_be_deleted(real_kafka: str) -> None:
+    topics = [unique("run") for _ in range(2)]
+    ensure_topics(real_kafka, dict.fromkeys(topics, 1))
+    delete_topics(real_kafka, topics)
+    deadline = time.monotonic() + 30
+    while any(check.found for check in check_topics(real_kafka, dict.fromkeys(topics, 1))):
+        assert time.monotonic() < deadline, "the topics are still there"
