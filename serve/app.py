@@ -42,7 +42,7 @@ class AppArgs(BaseModel):
     model_config = ConfigDict(extra="forbid")
     events_per_replica: int = Field(default=8, ge=1, description="Events that a Studio replica takes at once.")
     queued_per_ingress: int = Field(default=64, ge=1, description="Events that wait in an ingress for a replica.")
-    event_timeout_s: float = Field(default=300.0, gt=0, description="Seconds after which an event counts as lost.")
+    event_timeout_s: float = Field(default=840.0, gt=0, description="Seconds after which an event counts as lost.")
 
 
 class Studio:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from pydantic import ValidationError
 
+from serve.body_limit import BodyLimit, BodyTooLarge
 from serve.catalog.catalog import Catalog
 from serve.catalog.channel import Channel
 from serve.catalog.recipe import Recipe
@@ -29,6 +30,12 @@ from serve.schemas.preview import PreviewAnswer
 
 #: A request with more bytes than this is refused unread: 32 events of at most 1 MiB each.
 MAX_REQUEST_BYTES = 32 * 2**20
+
+#: After so long without an answer the stream says that it is alive; proxies and senders cut silent ones.
+SILENCE_S = 15.0
+_PREVIEW = "/v1/preview"
+#: Room for the other fields of a preview's form, and for what lies between them.
+_FORM_BYTES = 64 * 1024
 
 
 class Gateway(Protocol):
@@ -73,20 +80,27 @@ class _Figures:
 
 
 def create_app(
-    gateway: Gateway, catalog: Catalog, *, max_photo_bytes: int = 25 * 2**20, retry_after_s: float = 1.0
+    gateway: Gateway,
+    catalog: Catalog,
+    *,
+    max_photo_bytes: int = 25 * 2**20,
+    retry_after_s: float = 1.0,
+    silence_s: float = SILENCE_S,
 ) -> FastAPI:
     """The application; its page stands at `/docs`."""
     app = FastAPI(title="Vitrine", version=software_version(), summary="Store-ready images from listing events.")
     figures = _Figures()
     app.add_exception_handler(ServeError, _error_answer)
-    _add_enrich(app, gateway, figures, retry_after_s)
+    app.add_exception_handler(BodyTooLarge, _error_answer)
+    app.add_middleware(BodyLimit, path=_PREVIEW, limit=max_photo_bytes + _FORM_BYTES)
+    _add_enrich(app, gateway, figures, retry_after_s, silence_s)
     _add_preview(app, gateway, max_photo_bytes)
     _add_catalog(app, catalog)
     _add_operations(app, gateway, figures)
     return app
 
 
-def _add_enrich(app: FastAPI, gateway: Gateway, figures: _Figures, retry_after_s: float) -> None:
+def _add_enrich(app: FastAPI, gateway: Gateway, figures: _Figures, retry_after_s: float, silence_s: float) -> None:
     body = {"required": True, "content": {"application/json": {"schema": EnrichRequest.model_json_schema()}}}
 
     @app.post(
@@ -96,19 +110,29 @@ def _add_enrich(app: FastAPI, gateway: Gateway, figures: _Figures, retry_after_s
         response_class=StreamingResponse,
     )
     async def enrich(request: Request) -> StreamingResponse:
-        """Answer up to 32 events: one NDJSON line each, in the order in which they are finished."""
+        """Answer up to 32 events: one NDJSON line each, in the order in which they are finished.
+
+        A blank line says that work goes on.
+        """
         items, refused = parse_items(await _read(request, MAX_REQUEST_BYTES))
         capacity = await gateway.capacity()
         if figures.in_flight >= max(capacity.max_in_flight, 1):
             figures.refused()
             raise Overloaded(retry_after_s=retry_after_s)
-        return StreamingResponse(_lines(gateway, figures, items, refused), media_type=NDJSON)
+        return StreamingResponse(_lines(gateway, figures, items, refused, silence_s), media_type=NDJSON)
 
 
 async def _lines(
-    gateway: Gateway, figures: _Figures, items: Sequence[EnrichItem], refused: Sequence[ErrorLine]
+    gateway: Gateway,
+    figures: _Figures,
+    items: Sequence[EnrichItem],
+    refused: Sequence[ErrorLine],
+    silence_s: float,
 ) -> AsyncIterator[str]:
-    """Each line as its event is answered; whoever goes away takes the unanswered events along."""
+    """Each line as its event is answered, and blank ones in between while nothing is.
+
+    Whoever goes away takes the unanswered events along.
+    """
     figures.in_flight += len(items)
     open_events = len(items)
     tasks = [asyncio.ensure_future(gateway.answer(item)) for item in items]
@@ -116,12 +140,16 @@ async def _lines(
         for line in refused:
             figures.line(line)
             yield line.model_dump_json() + "\n"
-        for done in asyncio.as_completed(tasks):
-            answered = await done
-            open_events -= 1
-            figures.in_flight -= 1
-            figures.line(answered)
-            yield answered.model_dump_json() + "\n"
+        waiting = set(tasks)
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, timeout=silence_s, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                yield "\n"
+            for answered in [task.result() for task in done]:
+                open_events -= 1
+                figures.in_flight -= 1
+                figures.line(answered)
+                yield answered.model_dump_json() + "\n"
     finally:
         figures.in_flight -= open_events
         for task in tasks:
@@ -158,7 +186,7 @@ def _reasons(error: ValidationError) -> str:
 
 
 def _add_preview(app: FastAPI, gateway: Gateway, max_photo_bytes: int) -> None:
-    @app.post("/v1/preview", responses={404: {}, 413: {}, 422: {}, 503: {}})
+    @app.post(_PREVIEW, responses={404: {}, 413: {}, 422: {}, 503: {}})
     async def preview(
         image: Annotated[UploadFile, File(description="One photo.")],
         recipe: Annotated[str, Form(description="Name of a recipe.")],
@@ -217,6 +245,8 @@ async def _read(request: Request, limit: int) -> bytes:
 
 async def _error_answer(_: Request, error: Exception) -> JSONResponse:
     """Every error of this room as JSON; a sender that may try again is told when."""
+    if isinstance(error, BodyTooLarge):
+        error = SourceTooLarge(error.detail)
     if not isinstance(error, ServeError):
         raise error
     headers: dict[str, str] = {}

@@ -1,11 +1,13 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve.catalog.loader import load_catalog
@@ -58,7 +60,7 @@ class FakeGateway:
 
 
 @asynccontextmanager
-async def client(gateway: FakeGateway, **options: int) -> AsyncIterator[httpx.AsyncClient]:
+async def client(gateway: FakeGateway, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(gateway, CATALOG, max_photo_bytes=100, **options)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://vitrine") as open_client:
@@ -93,34 +95,58 @@ def test_every_event_gets_one_line() -> None:
     assert error["error"] == ReplicaLost().info().model_dump(mode="json")
 
 
+def call(app: FastAPI, content: str) -> tuple[asyncio.Task[None], asyncio.Queue[bytes], asyncio.Event]:
+    """A running request to /v1/enrich, the pieces of its answer as they come, and how to hang up."""
+    sent = asyncio.Queue[bytes]()
+    gone = asyncio.Event()
+    request: list[dict[str, object]] = [{"type": "http.request", "body": content.encode(), "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        if request:
+            return request.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        if piece := message.get("body"):
+            assert isinstance(piece, bytes)
+            await sent.put(piece)
+
+    scope: dict[str, object] = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "method": "POST",
+        "path": "/v1/enrich",
+        "headers": [],
+    }
+    scope |= {"query_string": b"", "root_path": "", "http_version": "1.1", "scheme": "http"}
+    return asyncio.ensure_future(app(scope, receive, send)), sent, gone
+
+
 def test_a_slow_event_does_not_hold_back_its_chunk_and_goes_with_its_client() -> None:
     async def main() -> None:
         gateway = FakeGateway()
-        app = create_app(gateway, CATALOG)
-        sent = asyncio.Queue[bytes]()
-        gone = asyncio.Event()
-        request = [{"type": "http.request", "body": body(event(1, "slow"), event(2)).encode(), "more_body": False}]
-
-        async def receive() -> dict[str, object]:
-            if request:
-                return request.pop()
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: dict[str, object]) -> None:
-            if content := message.get("body"):
-                assert isinstance(content, bytes)
-                await sent.put(content)
-
-        scope = {"type": "http", "asgi": {"version": "3.0"}, "method": "POST", "path": "/v1/enrich", "headers": []}
-        scope |= {"query_string": b"", "root_path": "", "http_version": "1.1", "scheme": "http"}
-        call = asyncio.create_task(app(scope, receive, send))  # type: ignore[arg-type]
+        running, sent, gone = call(create_app(gateway, CATALOG), body(event(1, "slow"), event(2)))
         first = await asyncio.wait_for(sent.get(), 5)
         assert json.loads(first)["ref"] == 2
-        assert not call.done()
+        assert not running.done()
         gone.set()
-        await asyncio.wait_for(call, 5)
+        await asyncio.wait_for(running, 5)
         assert gateway.cancelled == [1]
+
+    asyncio.run(main())
+
+
+def test_a_long_event_keeps_its_stream_alive_with_blank_lines() -> None:
+    async def main() -> None:
+        gateway = FakeGateway()
+        running, sent, _ = call(create_app(gateway, CATALOG, silence_s=0.01), body(event(1, "slow")))
+        for _ in range(3):
+            assert await asyncio.wait_for(sent.get(), 5) == b"\n"
+        gateway.go.set()
+        await asyncio.wait_for(running, 5)
+        rest = b"".join(sent.get_nowait() for _ in range(sent.qsize()))
+        assert json.loads(rest)["ref"] == 1
 
     asyncio.run(main())
 
@@ -199,6 +225,30 @@ def test_preview(photo: bytes, recipe: str, status: int, code: str | None) -> No
     response = asyncio.run(main())
     assert response.status_code == status
     assert response.json().get("error", {}).get("code") == code
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_preview_that_is_too_large_is_cut_while_it_comes(announced: bool) -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        yield b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+        while read < 50_000_000:
+            read += 10_000
+            yield b"x" * 10_000
+
+    async def main() -> httpx.Response:
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        if announced:
+            headers["content-length"] = "50000000"
+        async with client(FakeGateway()) as http:
+            return await http.post("/v1/preview", content=endless(), headers=headers)
+
+    response = asyncio.run(main())
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "source_too_large")
+    assert response.json()["error"]["message"] == "The body has more than 65,636 bytes."
+    assert read <= (0 if announced else 100_000)
 
 
 def test_catalog_capacity_health_and_documentation() -> None:
