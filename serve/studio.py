@@ -77,8 +77,10 @@ def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
     started = time.monotonic()
     style = StyleTransfer(lambda: _load_style(settings))
     catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=style.net.styles)
-    client = _s3_client(settings)
-    store = S3Store(client, settings.s3_bucket)
+    store = S3Store(_s3_client(settings), settings.s3_bucket)
+    # Sources are read within the time of one fetch: a silent server must give its thread back early.
+    sources = _s3_client(settings, read_timeout_s=min(5, settings.fetch_timeout_s), attempts=2)
+    fetcher = SourceFetcher(fetch_policy(settings), sources)
     index = _open_index(settings)
     slots = ComputeSlots(prepare_thread=lambda: _fix_threads(settings.threads))
     pictures = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
@@ -93,7 +95,7 @@ def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
     )
     production = Production(
         catalog=catalog,
-        fetcher=SourceFetcher(fetch_policy(settings), client),
+        fetcher=fetcher,
         darkroom=darkroom,
         store=store,
         index=index,
@@ -118,6 +120,7 @@ def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
     def close() -> None:
         housekeeping.stop()
         slots.close()
+        fetcher.close()
         pictures.shutdown(cancel_futures=True)
         blocking.shutdown(cancel_futures=True)
         index.close()
@@ -144,13 +147,15 @@ def fetch_policy(settings: ServeSettings) -> FetchPolicy:
     )
 
 
-def _s3_client(settings: ServeSettings) -> "S3Client":
+def _s3_client(settings: ServeSettings, *, read_timeout_s: float = 20, attempts: int = 4) -> "S3Client":
     access, secret = settings.s3_access_key, settings.s3_secret_key
     return s3_client(
         settings.s3_endpoint,
         region=settings.s3_region,
         access_key=access.get_secret_value() if access else None,
         secret_key=secret.get_secret_value() if secret else None,
+        read_timeout_s=read_timeout_s,
+        attempts=attempts,
     )
 
 

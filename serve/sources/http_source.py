@@ -10,6 +10,8 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import httpcore
@@ -36,17 +38,27 @@ _PIECE = 64 * 1024
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """All addresses of the host, in the order of the system's resolver; raise `OSError` if it has none."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+class SystemResolver:
+    """The system's resolver in threads of its own: a name that nobody answers for must not hold up anything else."""
+
+    def __init__(self, threads: int = 16) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="names")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """All addresses of the host, in the system's order; raise `OSError` if it has none."""
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    def close(self) -> None:
+        """Drop what waits; a look-up that runs ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Opens connections to checked addresses only."""
 
-    def __init__(self, policy: FetchPolicy, resolver: Resolver = resolve) -> None:
+    def __init__(self, policy: FetchPolicy, resolver: Resolver) -> None:
         self._origins = {value.lower() for value in policy.origins}
         self._resolve = resolver
         self._plain = httpcore.AnyIOBackend()

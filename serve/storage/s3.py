@@ -37,6 +37,8 @@ def s3_client(
     region: str = "us-east-1",
     access_key: str | None = None,
     secret_key: str | None = None,
+    read_timeout_s: float = 20,
+    attempts: int = 4,
 ) -> "S3Client":
     """A client with the limits that a pipeline needs; without keys boto3 looks for credentials in its usual places.
 
@@ -44,8 +46,8 @@ def s3_client(
     """
     config = Config(
         connect_timeout=3,
-        read_timeout=20,
-        retries={"mode": "standard", "max_attempts": 4},
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "max_attempts": attempts},
         max_pool_connections=32,
         signature_version="s3v4",
         s3={"addressing_style": "path" if endpoint_url else "auto"},
