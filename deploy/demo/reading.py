@@ -9,7 +9,8 @@ from typing import Any, Self
 from kafka import KafkaConsumer
 
 from consumers.dead_letters import PREFIX
-from consumers.reader import read
+from consumers.reader import Visible
+from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
 from deploy.demo.ledger import DeadLetter
 from deploy.errors import ServiceFailed
@@ -17,10 +18,12 @@ from serve.schemas.result import ListingResult, Position
 
 Answer = ListingResult | DeadLetter
 _POLL_MS = 200
+#: How long to wait for the readers at the end.
+_LEAVE_S = 5.0
 
 
 class Answers:
-    """Reads both topics from their beginning in daemon threads, for as long as the process lives.
+    """Reads both topics from their beginning in daemon threads, for the length of a block.
 
     From the beginning, because a reader that starts at the end could miss what is answered before it has found it.
     """
@@ -29,6 +32,7 @@ class Answers:
         self._settings = settings
         self._found: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def take(self) -> list[Answer]:
         """What came since the last call; `ServiceFailed` where a reader broke."""
@@ -41,12 +45,21 @@ class Answers:
         return taken
 
     def _results(self) -> Iterator[ListingResult]:
-        for event in read(self._settings, start="earliest"):
-            yield event.data
+        visible = Visible()
+        for record in self._records(self._settings.results_topic):
+            event = parse_result(record.value)
+            if event is not None and visible.admit(event):
+                yield event.data
 
     def _dead(self) -> Iterator[DeadLetter]:
+        for record in self._records(self._settings.dead_topic):
+            letter = dead_letter_of(record.value, record.headers)
+            if letter is not None:
+                yield letter
+
+    def _records(self, topic: str) -> Iterator[Any]:
         consumer = KafkaConsumer(
-            self._settings.dead_topic,
+            topic,
             **self._settings.client(),
             group_id=None,
             auto_offset_reset="earliest",
@@ -56,10 +69,7 @@ class Answers:
         try:
             while not self._stop.is_set():
                 for batch in consumer.poll(timeout_ms=_POLL_MS).values():
-                    for record in batch:
-                        letter = dead_letter_of(record.value, record.headers)
-                        if letter is not None:
-                            yield letter
+                    yield from batch
         finally:
             consumer.close(autocommit=False)
 
@@ -74,13 +84,18 @@ class Answers:
 
     def __enter__(self) -> Self:
         for name, source in (("results", self._results), ("dead-letters", self._dead)):
-            threading.Thread(target=self._run, args=(source,), name=f"read-{name}", daemon=True).start()
+            thread = threading.Thread(target=self._run, args=(source,), name=f"read-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        # A reader that goes on could make the topics anew once they are deleted.
+        for thread in self._threads:
+            thread.join(_LEAVE_S)
 
 
 def dead_letter_of(value: bytes | None, headers: Iterable[tuple[str, Any]]) -> DeadLetter | None:

@@ -153,6 +153,8 @@ class Demo:
     def _leave(self, stack: Stack) -> None:
         state = StackState(endpoints=stack.endpoints, processes=list(stack.processes()))
         StateFile(stack.state_dir).write(state)
+        if self._options.bootstrap:
+            self._view.phase(f"the topics of this run stay: {', '.join(self._names.topics)}")
 
     # -- events --
 
