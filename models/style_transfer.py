@@ -14,10 +14,15 @@ from models.nets.style import STRIDE, StyleNet, StyleNetConfig
 from models.textures import textures
 
 Picture = NDArray[np.uint8]
+Window = tuple[slice, slice]
 
+_WHITE = 255
 ARCHITECTURE = "pu2-style"
 #: Pixels that go through the net at once; each takes about 600 bytes on a CPU.
 _PIXELS_AT_ONCE = {"cpu": 2_000_000, "cuda": 64_000_000}
+#: What lies further from the nearest pixel that is not pure white comes out white, and sees none of it: the net's guard
+#: of white reaches 18 px, its field of view about 60 px.
+_MARGIN = 96
 #: The net's own padding needs a few pixels to reflect.
 _SMALLEST = 4 * STRIDE
 
@@ -51,21 +56,27 @@ class StyleTransfer:
     def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
         """Redraw each picture in the style of the same position; the results have the pictures' own sizes, in order.
 
-        Pictures of equal size go through the net together. Raise `ValueError` for an unknown style, for lists of
+        Only the part around what is not pure white goes through the net; the rest cannot change. Parts of equal size go
+        together. Raise `ValueError` for an unknown style, for lists of
         different length, and for anything that is not uint8 [H, W, 3].
         """
         self._check(pictures, styles)
+        windows = [_window(picture) for picture in pictures]
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for position, picture in enumerate(pictures):
-            groups[picture.shape].append(position)
-        redrawn: dict[int, Picture] = {}
+        for position, (picture, window) in enumerate(zip(pictures, windows, strict=True)):
+            groups[picture[window].shape].append(position)
+        redrawn = [np.full_like(picture, _WHITE) for picture in pictures]
         for (height, width, _), positions in groups.items():
+            if height == 0:
+                continue
             at_once = max(1, _PIXELS_AT_ONCE.get(self._device.type, 2_000_000) // (height * width))
             for first in range(0, len(positions), at_once):
                 part = positions[first : first + at_once]
-                batch = self._redraw([pictures[i] for i in part], [self.styles.index(styles[i]) for i in part])
-                redrawn.update(zip(part, batch, strict=True))
-        return [redrawn[position] for position in range(len(pictures))]
+                chosen = [self.styles.index(styles[i]) for i in part]
+                batch = self._redraw([pictures[i] for i in part], [windows[i] for i in part], chosen)
+                for i, drawn in zip(part, batch, strict=True):
+                    redrawn[i][windows[i]] = drawn
+        return redrawn
 
     def _check(self, pictures: Sequence[Picture], styles: Sequence[str]) -> None:
         if len(pictures) != len(styles):
@@ -78,17 +89,23 @@ class StyleTransfer:
                 raise ValueError(f"a picture must be uint8 [H, W, 3], not {picture.dtype} {list(picture.shape)}")
 
     @torch.inference_mode()
-    def _redraw(self, pictures: Sequence[Picture], styles: Sequence[int]) -> list[Picture]:
-        height, width = pictures[0].shape[:2]
+    def _redraw(self, pictures: Sequence[Picture], windows: Sequence[Window], styles: Sequence[int]) -> list[Picture]:
+        """The pictures' windows, which are of one size, redrawn with the textures that belong to their places."""
+        parts = [picture[window] for picture, window in zip(pictures, windows, strict=True)]
+        height, width = parts[0].shape[:2]
         below, beside = _missing(height), _missing(width)
-        padded = np.stack([np.pad(p, ((0, below), (0, beside), (0, 0)), mode="reflect") for p in pictures])
-        fields = torch.from_numpy(textures(height + below, width + beside))[None].expand(len(pictures), -1, -1, -1)
-        inputs = self._channels_first(torch.from_numpy(padded)).float() / 255, self._channels_first(fields)
+        padded = np.stack([np.pad(part, ((0, below), (0, beside), (0, 0)), mode="reflect") for part in parts])
+        origins = [(rows.start, columns.start) for rows, columns in windows]
+        fields = np.stack([textures(height + below, width + beside, origin) for origin in origins])
+        inputs = (
+            self._channels_first(torch.from_numpy(padded)).float() / 255,
+            self._channels_first(torch.from_numpy(fields)),
+        )
         # Only the convolutions run in bfloat16: the picture that they are added to keeps its 8 bits.
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             drawn: Tensor = self._net(*inputs, torch.tensor(styles, device=self._device))
         levels = (drawn.float() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        return [np.ascontiguousarray(picture[:height, :width]) for picture in levels]
+        return [picture[:height, :width] for picture in levels]
 
     def _channels_first(self, batch: Tensor) -> Tensor:
         """[B, H, W, C] on the CPU -> [B, C, H, W] on the device, channels last in memory."""
@@ -103,6 +120,23 @@ def _restore(weights: Weights, styles: Sequence[str]) -> StyleNet:
     except (TypeError, RuntimeError) as error:
         raise WeightsError(f"{weights.entry.file} does not fit its architecture: {error}") from error
     return net
+
+
+def _window(picture: Picture) -> Window:
+    """Rows and columns that the net may change: all that is not pure white with a margin, empty for a white picture.
+
+    It starts on the net's own grid and ends there or with the picture, so that the part is redrawn as the whole is.
+    """
+    inked = (picture != _WHITE).any(axis=2)
+    return _span(inked.any(axis=1)), _span(inked.any(axis=0))
+
+
+def _span(inked: NDArray[np.bool_]) -> slice:
+    places = np.flatnonzero(inked)
+    if not places.size:
+        return slice(0, 0)
+    start, end = max(int(places[0]) - _MARGIN, 0), int(places[-1]) + 1 + _MARGIN
+    return slice(start - start % STRIDE, min(end + -end % STRIDE, len(inked)))
 
 
 def _missing(side: int) -> int:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models import style_transfer
 from models.nets.style import StyleNet, StyleNetConfig
 from models.style_transfer import StyleTransfer
 
@@ -71,6 +72,46 @@ def test_white_stays_white_in_every_bundled_style(bundled: StyleTransfer) -> Non
     white = np.full((200, 300, 3), 255, np.uint8)
     for drawn in bundled.apply([white] * len(bundled.styles), bundled.styles):
         assert drawn.min() == 255
+
+
+@pytest.mark.parametrize(
+    ("top", "left", "height", "width"),
+    [(150, 170, 60, 90), (0, 0, 40, 50), (341, 373, 30, 30), (201, 0, 7, 403), (199, 301, 1, 1)],
+)
+def test_leaving_out_the_white_surroundings_changes_nothing(
+    bundled: StyleTransfer, top: int, left: int, height: int, width: int
+) -> None:
+    picture = np.full((371, 403, 3), 255, np.uint8)
+    product = np.s_[top : top + height, left : left + width]
+    picture[product] = np.minimum(photo(height, width, top), 254)
+    near = np.zeros(picture.shape[:2], bool)
+    near[max(0, top - 20) : top + height + 20, max(0, left - 20) : left + width + 20] = True
+    everywhere = (slice(0, 371), slice(0, 403))
+    for number, style in enumerate(bundled.styles):
+        (whole,) = bundled._redraw([picture], [everywhere], [number])
+        (drawn,) = bundled.apply([picture], [style])
+        assert np.abs(drawn.astype(int) - whole).max() <= 1
+        assert drawn[~near].min() == 255
+        assert not np.array_equal(drawn[product], picture[product])
+
+
+def test_only_the_part_around_the_product_goes_through_the_net() -> None:
+    picture = np.full((1000, 1000, 3), 255, np.uint8)
+    picture[400:500, 450:480] = 0
+    rows, columns = style_transfer._window(picture)
+    assert (rows.start, rows.stop, columns.start, columns.stop) == (304, 596, 352, 576)
+    whole = photo(96, 120)
+    assert whole[style_transfer._window(whole)].shape == whole.shape
+
+
+def test_a_batch_of_white_and_drawn_pictures_keeps_its_order(bundled: StyleTransfer) -> None:
+    pictures = [np.full((300, 300, 3), 255, np.uint8) for _ in range(3)]
+    pictures[0][100:140, 100:140] = 40
+    pictures[2][180:220, 100:140] = 90
+    drawn = bundled.apply(pictures, ["oil"] * 3)
+    assert drawn[1].min() == 255
+    for picture, result in zip(pictures, drawn, strict=True):
+        np.testing.assert_array_equal(result, bundled.apply([picture], ["oil"])[0])
 
 
 def test_each_style_draws_differently(bundled: StyleTransfer) -> None:
