@@ -23,12 +23,12 @@ _GOAL = 0.85
 Seconds = Callable[[], float]
 
 
-def run(progress: Progress, *, photos: int = 4, rounds: int = 3) -> Figure:
+def run(progress: Progress, *, photos: int = 3, rounds: int = 3) -> Figure:
     """Images per second by the clock on the wall: here the pipeline may use a second core while it encodes."""
     return _run("pipeline", progress, time.perf_counter, photos, rounds)
 
 
-def run_by_cpu(progress: Progress, *, photos: int = 4, rounds: int = 3) -> Figure:
+def run_by_cpu(progress: Progress, *, photos: int = 2, rounds: int = 3) -> Figure:
     """Images per second of CPU time of this process: what the pipeline costs beside the steps themselves."""
     return _run("pipeline-cpu", progress, time.process_time, photos, rounds)
 

@@ -18,8 +18,8 @@ def table(figures: Sequence[Figure]) -> Table:
     """One row per figure."""
     made = Table(title=f"ratios within one run, {machine()}", title_justify="left", show_lines=True)
     made.add_column("bench", no_wrap=True)
-    made.add_column("measured / baseline")
-    for name in ("ratio", "min..max", "goal", "measured", "baseline"):
+    made.add_column("measured / baseline", min_width=20)
+    for name in ("ratio", "min..max", "goal", "rates"):
         made.add_column(name, justify="right", no_wrap=True)
     for figure in figures:
         made.add_row(*_row(figure))
@@ -36,8 +36,7 @@ def _row(figure: Figure) -> list[Text | str]:
         f"{figure.ratio:.2f}",
         f"{low:.2f}..{high:.2f}",
         verdict(figure),
-        f"{_rounded(figure.measured)}\n{figure.unit}",
-        f"{_rounded(figure.baseline)}\n{figure.unit}",
+        f"{_rounded(figure.measured)} /\n{_rounded(figure.baseline)}\n{figure.unit}",
     ]
 
 

@@ -8,7 +8,7 @@ from deploy.bench.local_studio import local_studio
 from deploy.errors import ServiceFailed
 
 
-def run(progress: Progress, *, photos: int = 4, rounds: int = 3) -> Figure:
+def run(progress: Progress, *, photos: int = 3, rounds: int = 3) -> Figure:
     """Events per second: new listings with new photos, then other new listings with the same photos."""
     with local_studio(photos) as local, asyncio.Runner() as runner:
         tenant = ""

@@ -88,7 +88,7 @@ def _kafka(folder: Path) -> Iterator[tuple[Endpoints, str]]:
         service.stop()
 
 
-def _settings(endpoints: Endpoints, group: str, url: str = "") -> ConsumerSettings:
+def _settings(endpoints: Endpoints, group: str, url: str = "http://127.0.0.1") -> ConsumerSettings:
     version = endpoints.kafka_api_version
     return ConsumerSettings(
         bootstrap=endpoints.bootstrap or "",
