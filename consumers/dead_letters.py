@@ -1,15 +1,23 @@
-"""Dead letters: the record byte for byte as it came, with the reason in headers beside its own."""
+"""Dead letters: the record byte for byte as it came, with the reason in headers beside its own.
 
+A *bare* one, for a record that the broker does not take back with more headers than it had, is without the record's
+value and headers. It says so, and where the bytes still stand: at the original position, as long as that topic
+keeps them.
+"""
+
+import hashlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from consumers.core.actions import PublishDead
 from consumers.events import ListingEvent
-from consumers.records import Message
+from consumers.records import Message, SourceRecord
 from consumers.results import result_id
 from serve.schemas.result import Position
 
 PREFIX = "vitrine-"
+TRUNCATED = "truncated"
 _MAX_TEXT_BYTES = 4096
 
 
@@ -17,11 +25,32 @@ def dead_letter(dead: PublishDead, clock_offset_s: float, version: str) -> Messa
     """The message for the dead letter topic.
 
     `clock_offset_s` turns the engine's times into seconds since 1970. Kafka headers of the client cannot be null: a
-    null header becomes empty, and `vitrine-original-null-headers` names it.
+    null header becomes empty, and `vitrine-original-null-headers` names it. Whatever is not whole, or left out, is
+    named in `vitrine-truncated`.
     """
+    record = dead.record
+    facts = _facts(dead, clock_offset_s, version) | (_whereabouts(record) if dead.bare else {})
+    added = {name: _bytes(value) for name, value in facts.items() if value is not None}
+    missing = [name for name, raw in added.items() if len(raw) > _MAX_TEXT_BYTES]
+    key, value = record.key, record.value
+    kept = [(name, body or b"") for name, body in record.headers if not name.startswith(PREFIX)]
+    if dead.bare:
+        missing += _left_out(record)
+        kept = []
+        value = b""
+        key = None if key is None or len(key) > _MAX_TEXT_BYTES else key
+    if missing:
+        added[TRUNCATED] = ",".join(missing).encode()
+    # The client refuses a message without key and value.
+    key = b"" if key is None and value is None else key
+    headers = ((PREFIX + name, raw[:_MAX_TEXT_BYTES]) for name, raw in added.items())
+    return Message(key, value, (*kept, *headers))
+
+
+def _facts(dead: PublishDead, clock_offset_s: float, version: str) -> dict[str, str | bytes | None]:
     record, error = dead.record, dead.error
     position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
-    facts: dict[str, str | bytes | None] = {
+    return {
         "original-topic": record.tp.topic,
         "original-partition": str(record.tp.partition),
         "original-offset": str(record.offset),
@@ -40,16 +69,21 @@ def dead_letter(dead: PublishDead, clock_offset_s: float, version: str) -> Messa
         "version": version,
         "traceparent": dead.event.traceparent if isinstance(dead.event, ListingEvent) else None,
     }
-    added = tuple((PREFIX + name, _header(value)) for name, value in facts.items() if value is not None)
-    kept = tuple((name, value or b"") for name, value in record.headers if not name.startswith(PREFIX))
-    # The client refuses a message without key and value.
-    key = b"" if record.key is None and record.value is None else record.key
-    return Message(key, record.value, kept + added)
 
 
-def _header(value: str | bytes) -> bytes:
-    raw = value.encode("utf-8", "replace") if isinstance(value, str) else value
-    return raw[:_MAX_TEXT_BYTES]
+def _whereabouts(record: SourceRecord) -> dict[str, str | bytes | None]:
+    value = record.value or b""
+    return {"original-size": str(len(value)), "original-sha256": hashlib.sha256(value).hexdigest()}
+
+
+def _left_out(record: SourceRecord) -> Iterator[str]:
+    yield "value"
+    if record.headers:
+        yield "headers"
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else value
 
 
 def _time(seconds: float) -> str:

@@ -5,7 +5,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
-from consumers.core.actions import Action, Finished, Retried
+from consumers.core.actions import Action, Finished, Retried, WentBack
 
 log = logging.getLogger("consumers.events")
 
@@ -32,5 +32,8 @@ def saw(action: Action) -> None:
         case Retried(event_id, error, decision):
             facts = {"event_id": event_id, "code": error.code, "retry": error.retry.value, "decision": str(decision)}
             log.warning("try failed: %s", error.message, extra=facts)
+        case WentBack(tp, offset, expected, records):
+            facts = {"action": "offsets_went_back", "topic": tp.topic, "partition": tp.partition, "offset": offset}
+            log.warning("%d records below offset %d are passed over", records, expected, extra=facts)
         case _:
             pass

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from consumers.core.actions import Action, Commit, Finished, Retried
+from consumers.core.actions import Action, Commit, Finished, Retried, WentBack
 from consumers.core.status import Status
 from consumers.core.tracker import Snapshot
 from consumers.records import TopicPartition
@@ -22,6 +22,7 @@ class Metrics:
         self._outcomes = self._counter("outcomes", "Events answered, by outcome", ["outcome"])
         self._dead = self._counter("dead_letters", "Events given up, by error code", ["code"])
         self._retries = self._counter("retries", "Failed tries, by class and code", ["retry", "code"])
+        self._passed = self._counter("records_passed_over", "Records at offsets that were passed before", where)
         self._commits = self._counter("commits", "Commits sent", [])
         self._commit_chars = Histogram(
             _NAME.format("commit_metadata_chars"),
@@ -55,6 +56,8 @@ class Metrics:
                 self._progress.set_to_current_time()
             case Retried(error=error):
                 self._retries.labels(error.retry.value, error.code).inc()
+            case WentBack(tp=tp, records=records):
+                self._passed.labels(tp.topic, tp.partition).inc(records)
             case Commit(offsets=offsets):
                 self._commits.inc()
                 self._observe(offsets)

@@ -23,8 +23,9 @@ class SourceRecord(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of key and value: what the byte limits count."""
-        return len(self.key or b"") + len(self.value or b"")
+        """Bytes of key, value and headers: what the byte limits count."""
+        headers = sum(len(name.encode("utf-8", "replace")) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
 
 
 class Message(NamedTuple):

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from consumers.events import SPEC_VERSION, STRUCTURED, ListingEvent
 from consumers.records import Message
 from serve.schemas.outcome import Outcome
-from serve.schemas.result import ListingResult, Position
+from serve.schemas.result import ListingResult, Position, Quality
 
 SOURCE = "urn:vitrine:consumers"
 
@@ -83,6 +83,17 @@ def result_event(result: ListingResult, position: Position, event: ListingEvent)
         del document["traceparent"]
     headers = (("content-type", f"{STRUCTURED}; charset=UTF-8".encode()),)
     return Message(key.encode(), to_json(document), headers)
+
+
+def shortened(result: ListingResult) -> ListingResult:
+    """The same without the rules that hold, for a broker to which the whole is too large; `shortened` says so."""
+
+    def brief(quality: Quality) -> Quality:
+        return quality.model_copy(update={"rules": [rule for rule in quality.rules if not rule.passed]})
+
+    outputs = [output.model_copy(update={"quality": brief(output.quality)}) for output in result.outputs]
+    errors = [error.model_copy(update={"quality": error.quality and brief(error.quality)}) for error in result.errors]
+    return result.model_copy(update={"outputs": outputs, "errors": errors, "shortened": True})
 
 
 def parse_result(value: bytes | None) -> ResultEvent | None:

@@ -48,6 +48,8 @@ class PublishDead:
     attempts: int
     first_failed_at: float
     last_failed_at: float
+    #: Without the record's value and headers, because with them the broker refuses it as too large.
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,18 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class WentBack:
+    """For the log: records came whose offsets were passed before; they were passed over."""
+
+    tp: TopicPartition
+    offset: int
+    expected: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The drain is over; nothing more will come."""
 
 
-Action = Send | CancelItems | Publish | PublishDead | Commit | Pause | Resume | Retried | Finished | Stopped
+Action = Send | CancelItems | Publish | PublishDead | Commit | Pause | Resume | Retried | Finished | WentBack | Stopped

@@ -14,7 +14,7 @@ from consumers.core.flow import Credit
 from consumers.core.lanes import Lanes
 from consumers.core.limits import Limits
 from consumers.core.retry import RetryPolicy
-from consumers.core.task import Task
+from consumers.core.task import Company, Task
 from consumers.events import ListingEvent
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.result import Position
@@ -101,8 +101,10 @@ class Dispatcher:
         """Give up every try that is under way."""
         return self._cancel(list(self._tries.values()))
 
-    def chunks(self, now: float) -> Iterator[Send]:
-        """Form requests from the ready tasks as far as the credit goes."""
+    def chunks(self, now: float, unpublished: int) -> Iterator[Send]:
+        """Form requests from the ready tasks as far as the credit goes; none where too many answers wait for Kafka."""
+        if unpublished >= self._limits.max_in_flight:
+            return
         while self._credit.is_open(now) and (room := self._credit.items(self.in_flight)):
             chunk = self._take(min(room, self._credit.per_request))
             if not chunk:
@@ -117,14 +119,18 @@ class Dispatcher:
         while self._ready and len(chunk) < most:
             task = self._ready[0]
             if task.live:
-                if (chunk and task.alone) or not self._credit.fits(size, task.record.size):
+                if not (self._may_join(task, chunk) and self._credit.fits(size, task.record.size)):
                     break
                 chunk.append(task)
                 size += task.record.size
             self._ready.popleft()
-            if task.live and task.alone:
-                break
         return chunk
+
+    def _may_join(self, task: Task, chunk: list[Task]) -> bool:
+        if chunk:
+            return task.company is chunk[-1].company is Company.ANY
+        with_serve = next(iter(self._tries.values()), None)
+        return with_serve is None or Company.NONE not in (task.company, with_serve.task.company)
 
     def _start(self, task: Task, request_id: int, now: float) -> EnrichItem:
         event, record, ref = task.listing_event, task.record, self._number()

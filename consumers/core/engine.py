@@ -132,19 +132,28 @@ class Engine:
     def _on_received(self, signal: signals.Received) -> None:
         if self._phase is not Phase.RUNNING:
             return
+        passed: dict[TopicPartition, list[int]] = {}
         for record in signal.records:
             assignment = self._assignments.get(record.tp)
-            if assignment is None or not assignment.tracker.deliver(record.offset):
+            if assignment is None:
                 continue
-            task = Task(assignment, record, self._parse(record))
-            assignment.tasks[record.offset] = task
-            self._items += 1
-            self._bytes += record.size
-            if isinstance(task.event, BadEvent):
-                error = ErrorInfo(code=task.event.code, retry=RetryClass.PERMANENT, message=task.event.message)
-                self._out.append(self._failures.bury(task, error, self._now))
-            else:
-                self._dispatcher.admit(task)
+            if record.offset < assignment.tracker.expected:
+                passed.setdefault(record.tp, []).append(record.offset)
+            elif assignment.tracker.deliver(record.offset):
+                self._begin(Task(assignment, record, self._parse(record)))
+        for tp, offsets in passed.items():
+            expected = self._assignments[tp].tracker.expected
+            self._out.append(actions.WentBack(tp, offsets[0], expected, len(offsets)))
+
+    def _begin(self, task: Task) -> None:
+        task.home.tasks[task.record.offset] = task
+        self._items += 1
+        self._bytes += task.record.size
+        if isinstance(task.event, BadEvent):
+            error = ErrorInfo(code=task.event.code, retry=RetryClass.PERMANENT, message=task.event.message)
+            self._out.append(self._failures.bury(task, error, self._now))
+        else:
+            self._dispatcher.admit(task)
 
     def _on_answered(self, signal: signals.Answered) -> None:
         line = signal.line
@@ -154,15 +163,12 @@ class Engine:
         if isinstance(line, ErrorLine):
             if line.error.retry is not RetryClass.BACK_PRESSURE:
                 self._credit.relieve()
-            self._out.extend(self._failures.failed(task, line.error, self._now))
+            self._out.extend(self._failures.answered(task, line.error, self._now))
             return
-        self._credit.relieve()
+        self._credit.relieve(line.result.outcome)
         event = task.listing_event
         if line.result.event_id != event.id:
-            error = ErrorInfo(
-                code="answer_mismatch", retry=RetryClass.TRANSIENT, message="the answer is for another event"
-            )
-            self._out.extend(self._failures.failed(task, error, self._now))
+            self._out.extend(self._failures.mismatched(task, self._now))
             return
         message = actions.Publish(self._outbox.token(), task.record, event, line.result)
         self._outbox.add(task, message)
@@ -215,7 +221,7 @@ class Engine:
             self._out.extend(self._failures.overdue(task, now))
         if self._phase is Phase.RUNNING:
             self._dispatcher.wake(now)
-            self._out.extend(self._dispatcher.chunks(now))
+            self._out.extend(self._dispatcher.chunks(now, len(self._outbox)))
         stop = self._phase is not Phase.RUNNING
         pause, resume = self._watermarks.update(assignments, self._items, self._bytes, stop=stop)
         if pause:

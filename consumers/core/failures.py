@@ -1,23 +1,21 @@
 """What becomes of an event whose try, or whose message, failed. The policy decides, this carries it out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
 from consumers.core.actions import Action, Publish, PublishDead, Retried
+from consumers.core.codes import REPLICA_LOST, FailureCode, LogCode
 from consumers.core.dispatcher import Dispatcher
 from consumers.core.flow import Credit
 from consumers.core.limits import Limits
 from consumers.core.outbox import Outbox, Parcel
 from consumers.core.retry import DeadLetter, RetryLater, RetryNow, RetryPolicy, Wait
 from consumers.core.signals import Break, PublishFailed, StreamBroken
-from consumers.core.task import Task
+from consumers.core.task import Company, Task
+from consumers.results import shortened
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
-
-WORKER_LOST = "worker_lost"
-DEADLINE_EXCEEDED = "deadline_exceeded"
-REQUEST_REJECTED = "request_rejected"
-RESULT_UNPUBLISHABLE = "result_unpublishable"
 
 
 class Failures:
@@ -40,21 +38,16 @@ class Failures:
         self._dispatcher = dispatcher
         self._outbox = outbox
 
-    def failed(self, task: Task, error: ErrorInfo, now: float, *, broken: bool = False) -> Iterator[Action]:
-        """One try of one event failed."""
-        decision = self._policy.decide(error, task.tries, self._random.random(), self._credit.waits)
-        match decision:
-            case Wait(delay_s):
-                self._credit.close(now, delay_s)
-                self._dispatcher.again([task])
-            case RetryNow(delay_s) | RetryLater(delay_s):
-                self._count(task, error, now, broken=broken)
-                self._dispatcher.sleep(task, now + delay_s)
-            case DeadLetter():
-                self._count(task, error, now, broken=broken)
-                yield self.bury(task, error, now)
-                return
-        yield Retried(task.event.id, error, decision)
+    def answered(self, task: Task, error: ErrorInfo, now: float) -> Iterator[Action]:
+        """Serve answered with an error."""
+        broken = Company.NONE if error.code == REPLICA_LOST else None
+        return self._failed(task, error, now, broken=broken)
+
+    def mismatched(self, task: Task, now: float) -> Iterator[Action]:
+        """Serve answered for another event."""
+        message = "the answer is for another event"
+        error = ErrorInfo(code=FailureCode.ANSWER_MISMATCH, retry=RetryClass.TRANSIENT, message=message)
+        return self._failed(task, error, now)
 
     def stream(self, tasks: Sequence[Task], broken: StreamBroken, now: float) -> Iterator[Action]:
         """A request failed and left these unanswered."""
@@ -64,51 +57,90 @@ class Failures:
             case Break.REJECTED if len(tasks) > 1:
                 # One of them is wrong; by themselves they will show which.
                 for task in tasks:
-                    task.alone = True
+                    task.company = max(task.company, Company.OWN_REQUEST)
                 self._dispatcher.again(tasks)
             case Break.REJECTED:
-                error = ErrorInfo(code=REQUEST_REJECTED, retry=RetryClass.PERMANENT, message=broken.message)
-                yield from self.failed(tasks[0], error, now)
+                error = ErrorInfo(code=FailureCode.REQUEST_REJECTED, retry=RetryClass.PERMANENT, message=broken.message)
+                yield from self._failed(tasks[0], error, now)
             case Break.BROKEN:
-                error = ErrorInfo(code=WORKER_LOST, retry=RetryClass.TRANSIENT, message=broken.message)
+                error = ErrorInfo(code=FailureCode.WORKER_LOST, retry=RetryClass.TRANSIENT, message=broken.message)
                 for task in tasks:
-                    yield from self.failed(task, error, now, broken=True)
+                    yield from self._failed(task, error, now, broken=Company.NONE)
 
     def overdue(self, task: Task, now: float) -> Iterator[Action]:
         """A try took too long and was given up."""
         message = f"no answer within {self._limits.item_deadline_s:g} s"
-        error = ErrorInfo(code=DEADLINE_EXCEEDED, retry=RetryClass.TRANSIENT, message=message)
-        return self.failed(task, error, now, broken=True)
+        error = ErrorInfo(code=FailureCode.DEADLINE_EXCEEDED, retry=RetryClass.TRANSIENT, message=message)
+        return self._failed(task, error, now, broken=Company.OWN_REQUEST)
 
     def unpublished(self, parcel: Parcel, failed: PublishFailed, now: float) -> Iterator[Action]:
         """The broker did not take a message."""
-        if failed.permanent and isinstance(parcel.message, Publish):
+        if failed.permanent and (smaller := self._smaller(parcel, failed, now)) is not None:
             self._outbox.acknowledged(failed.token)
-            error = ErrorInfo(code=RESULT_UNPUBLISHABLE, retry=RetryClass.PERMANENT, message=failed.message)
-            yield self.bury(parcel.task, error, now)
+            self._outbox.add(parcel.task, smaller)
+            yield smaller
             return
         wait = self._policy.wait(parcel.failures - 1, self._random.random())
         self._outbox.wait(parcel, now + wait.delay_s)
-        error = ErrorInfo(code="publish_failed", retry=RetryClass.BACK_PRESSURE, message=failed.message)
+        error = ErrorInfo(code=LogCode.PUBLISH_FAILED, retry=RetryClass.BACK_PRESSURE, message=failed.message)
         yield Retried(parcel.task.event.id, error, wait)
 
     def bury(self, task: Task, error: ErrorInfo, now: float) -> PublishDead:
         """The dead letter of this event, on its way."""
-        first = now if task.first_failed_at is None else task.first_failed_at
-        attempts = task.tries.transient + task.tries.delayed
-        dead = PublishDead(self._outbox.token(), task.record, task.event, error, attempts, first, now)
+        dead = self._dead(task, error, now)
         self._outbox.add(task, dead)
         return dead
+
+    def _failed(self, task: Task, error: ErrorInfo, now: float, *, broken: Company | None = None) -> Iterator[Action]:
+        """One try of one event failed; `broken`: nobody knows why, and from now on it travels in this company."""
+        if error.retry is RetryClass.BACK_PRESSURE:
+            task.waits = task.waits.plus(now, self._credit.proofs)
+            if task.waits.stubborn(now, self._credit.proofs, self._limits):
+                error = error.model_copy(update={"retry": RetryClass.TRANSIENT})
+        decision = self._policy.decide(error, task.tries, self._random.random(), self._credit.waits)
+        match decision:
+            case Wait(delay_s):
+                self._credit.close(now, delay_s)
+                # It sleeps by itself, longer each time: at the front of the queue it would keep all others out.
+                own = self._policy.wait(task.waits.count - 1, self._random.random())
+                self._dispatcher.sleep(task, now + max(delay_s, own.delay_s))
+            case RetryNow(delay_s) | RetryLater(delay_s):
+                self._count(task, error, now, broken)
+                self._dispatcher.sleep(task, now + delay_s)
+            case DeadLetter():
+                self._count(task, error, now, broken)
+                yield self.bury(task, error, now)
+                return
+        yield Retried(task.event.id, error, decision)
+
+    def _smaller(self, parcel: Parcel, failed: PublishFailed, now: float) -> Publish | PublishDead | None:
+        """What to send instead of a message that is too large; None where nothing can be left out any more."""
+        match parcel.message:
+            case Publish(result=result) as message if not result.shortened:
+                return replace(message, token=self._outbox.token(), result=shortened(result))
+            case Publish():
+                code = FailureCode.RESULT_UNPUBLISHABLE
+                error = ErrorInfo(code=code, retry=RetryClass.PERMANENT, message=failed.message)
+                return self._dead(parcel.task, error, now)
+            case PublishDead(bare=False) as message:
+                return replace(message, token=self._outbox.token(), bare=True)
+        return None
+
+    def _dead(self, task: Task, error: ErrorInfo, now: float) -> PublishDead:
+        first = now if task.first_failed_at is None else task.first_failed_at
+        attempts = task.tries.transient + task.tries.delayed
+        return PublishDead(self._outbox.token(), task.record, task.event, error, attempts, first, now)
 
     def _refused(self, tasks: Sequence[Task], broken: StreamBroken, now: float) -> Retried:
         wait = self._policy.wait(self._credit.waits, self._random.random(), broken.retry_after_s)
         self._credit.close(now, wait.delay_s)
         self._dispatcher.again(tasks)
-        error = ErrorInfo(code="serve_refused", retry=RetryClass.BACK_PRESSURE, message=broken.message)
+        error = ErrorInfo(code=LogCode.SERVE_REFUSED, retry=RetryClass.BACK_PRESSURE, message=broken.message)
         return Retried(tasks[0].event.id, error, wait)
 
-    def _count(self, task: Task, error: ErrorInfo, now: float, *, broken: bool) -> None:
-        task.tries = task.tries.plus(error.retry, broken=broken)
-        task.alone = task.alone or task.tries.broken >= self._limits.alone_after_breaks
+    def _count(self, task: Task, error: ErrorInfo, now: float, broken: Company | None) -> None:
+        task.tries = task.tries.plus(error.retry, broken=broken is not None)
+        if broken is not None and task.tries.broken >= self._limits.alone_after_breaks:
+            task.company = max(task.company, broken)
         if task.first_failed_at is None:
             task.first_failed_at = now

@@ -5,6 +5,10 @@ from collections.abc import Iterable
 from consumers.core.limits import Limits
 from consumers.core.task import Assignment
 from consumers.records import TopicPartition
+from serve.schemas.outcome import Outcome
+
+#: Answers that took a store and an index that work.
+_PROOFS = frozenset((Outcome.ENRICHED, Outcome.REVIEW_REQUIRED))
 
 
 class Credit:
@@ -17,6 +21,8 @@ class Credit:
         self._open_at = 0.0
         #: Back-pressure answers since the last success.
         self.waits = 0
+        #: Events that got through, all the way into the store.
+        self.proofs = 0
 
     def tell(self, max_in_flight: int, max_events_per_request: int) -> None:
         """Serve's own numbers; ours cap them. One event may always be tried, or nothing would notice room again."""
@@ -41,9 +47,10 @@ class Credit:
             self._open_at = now + delay_s
             self.waits += 1
 
-    def relieve(self) -> None:
-        """Serve answered: the next wait is short again."""
+    def relieve(self, outcome: Outcome | None = None) -> None:
+        """Serve answered, with this outcome or an error: the next wait is short again."""
         self.waits = 0
+        self.proofs += outcome in _PROOFS
 
 
 class Watermarks:

@@ -18,8 +18,11 @@ class Limits:
     #: Credit until Serve has told its capacity.
     initial_in_flight: int = 32
     max_events_per_request: int = MAX_EVENTS_PER_REQUEST
-    #: One try of an event may take this long; then it counts as broken.
-    item_deadline_s: float = 300.0
+    #: One try of an event may take this long; then it counts as broken. The time in Serve's own queue counts too.
+    item_deadline_s: float = 900.0
+    #: An event that met back-pressure so often and for so long, while others got through, is itself at fault.
+    stubborn_waits: int = 60
+    stubborn_after_s: float = 900.0
     #: After so many broken tries an event travels alone.
     alone_after_breaks: int = 1
     #: Offsets in work per partition. A partition is paused while one more poll could pass this.

@@ -1,11 +1,21 @@
 """An event under way, and the assignment that it belongs to."""
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from consumers.core.retry import Tries
 from consumers.core.tracker import Tracker
+from consumers.core.waits import Waits
 from consumers.events import BadEvent, ListingEvent
 from consumers.records import SourceRecord, TopicPartition
+
+
+class Company(IntEnum):
+    """What else of this worker may be with Serve while an event is; the larger, the stricter."""
+
+    ANY = 0
+    OWN_REQUEST = 1  #: nothing in its request: the request fails as a whole, or the event holds it up
+    NONE = 2  #: nothing at all: it may kill the replica and whatever is in it
 
 
 @dataclass(slots=True, eq=False)
@@ -28,8 +38,8 @@ class Task:
     record: SourceRecord
     event: ListingEvent | BadEvent
     tries: Tries = field(default_factory=Tries)
-    #: Travels in a request of its own, because it may be what breaks them.
-    alone: bool = False
+    waits: Waits = field(default_factory=Waits)
+    company: Company = Company.ANY
     #: False once it is done or its assignment is over: whatever still points to it must pass it by.
     live: bool = True
     first_failed_at: float | None = None

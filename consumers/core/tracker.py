@@ -44,6 +44,11 @@ class Tracker:
         return self._base
 
     @property
+    def expected(self) -> int:
+        """No offset below this one is new; -1 before anything is known."""
+        return self._next
+
+    @property
     def version(self) -> int:
         """Rises whenever a snapshot would change."""
         return self._version

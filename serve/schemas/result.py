@@ -110,6 +110,8 @@ class ListingResult(_Record):
     errors: list[ImageError] = []
     #: Milliseconds spent per stage, summed over the images of the listing.
     timings_ms: dict[str, float] = {}
+    #: Whether the rules that hold were left out of `quality.rules`, because the whole was too large for the broker.
+    shortened: bool = False
     finished_at: datetime
     vitrine_version: str
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from random import Random
 
 from consumers.core import actions, bitmap, signals
+from consumers.core.codes import DEAD_LETTER_CODES, REPLICA_LOST, FailureCode, LogCode
 from consumers.core.engine import Engine
 from consumers.core.limits import Limits
 from consumers.core.retry import RetryPolicy
@@ -33,7 +34,12 @@ LIMITS = Limits(
     commit_every=3,
 )
 POLICY = RetryPolicy()
+FROM_SERVE = ("x", REPLICA_LOST)
 Message = actions.Publish | actions.PublishDead
+
+
+def place_of(item: EnrichItem) -> tuple[TopicPartition, int]:
+    return TopicPartition(item.position.topic, item.position.partition), item.position.offset
 
 
 class World:
@@ -66,6 +72,7 @@ class World:
         self.epoch_commit: dict[TopicPartition, int] = {}
         self.newest_stored = 0
         self.stale = []
+        self.suspects: set[tuple[TopicPartition, int]] = set()
         self.stopped = False
 
     def crash(self, landed: bool) -> None:
@@ -100,6 +107,7 @@ class World:
         tokens = list(self.outbox.items())
         self.fetch.pop(tp, None)
         self.paused.discard(tp)
+        self.suspects = {place for place in self.suspects if place[0] != tp}
         actions_ = self.tell(signals.Lost([tp]) if lost else signals.Revoked([tp]))
         for commit in (action for action in actions_ if isinstance(action, actions.Commit) and action.closing):
             assert not lost, "a lost partition was committed"
@@ -140,15 +148,19 @@ class World:
     def tries(self) -> list[tuple[int, int, EnrichItem]]:
         return [(r, ref, item) for r, items in self.requests.items() for ref, item in items.items()]
 
-    def answer(self, request_id: int, ref: int, retry: RetryClass | None) -> None:
+    def answer(self, request_id: int, ref: int, retry: RetryClass | None, code: str = "x") -> None:
         item = self.requests[request_id].pop(ref)
+        if retry is not None and code == REPLICA_LOST:
+            self.suspects.add(place_of(item))
         if retry is None:
             line: ResultLine | ErrorLine = ResultLine(ref=ref, result=result_for(item))
         else:
-            line = ErrorLine(ref=ref, error=ErrorInfo(code="x", retry=retry, message="m"))
+            line = ErrorLine(ref=ref, error=ErrorInfo(code=code, retry=retry, message="m"))
         self.tell(signals.Answered(line))
 
     def end(self, request_id: int, kind: signals.Break | None) -> None:
+        if kind in (None, signals.Break.BROKEN):
+            self.suspects.update(place_of(item) for item in self.requests[request_id].values())
         if kind is None:
             self.tell_end(request_id, signals.StreamEnded(request_id))
         else:
@@ -195,6 +207,7 @@ class World:
 
     def do_send(self, action: actions.Send) -> None:
         assert 0 < len(action.items) <= LIMITS.max_events_per_request
+        assert len(self.outbox) < LIMITS.max_in_flight, "work goes on though Kafka takes no answers"
         self.requests[action.request_id] = {item.ref: item for item in action.items}
         for item in action.items:
             tp = TopicPartition(item.position.topic, item.position.partition)
@@ -222,6 +235,7 @@ class World:
         self.check_order(action.record.tp, action.record.offset, action.event.listing.key)
 
     def do_publishdead(self, action: actions.PublishDead) -> None:
+        assert action.error.code in (*DEAD_LETTER_CODES, *FROM_SERVE)
         assert action.token not in self.outbox
         self.outbox[action.token] = action
 
@@ -250,9 +264,13 @@ class World:
 
     def do_retried(self, action: actions.Retried) -> None:
         assert action.error.retry is not RetryClass.PERMANENT
+        assert action.error.code in (*FailureCode, *LogCode, *FROM_SERVE)
 
     def do_finished(self, action: actions.Finished) -> None:
         assert (action.record.tp, action.record.offset) in self.answered
+
+    def do_wentback(self, action: actions.WentBack) -> None:
+        assert action.offset < action.expected <= self.next_offset[action.tp]
 
     def do_stopped(self, action: actions.Stopped) -> None:
         self.stopped = True
@@ -265,6 +283,7 @@ class World:
         assert status.in_flight == len(items) <= max(self.capacity, LIMITS.initial_in_flight, LIMITS.max_in_flight)
         keys = [item.listing.key for item in items]
         assert len(keys) == len(set(keys)), "two events of one listing are in flight"
+        assert len(items) == 1 or self.suspects.isdisjoint(map(place_of, items)), "a suspect has company"
         assert status.paused == self.paused
         assert all(used <= LIMITS.window for used in status.window_used.values())
         assert status.buffered <= LIMITS.buffered_high + LIMITS.poll_batch

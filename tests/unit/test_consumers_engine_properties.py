@@ -4,6 +4,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from consumers.core.codes import REPLICA_LOST
 from consumers.core.signals import Break, CapacityChanged
 from serve.schemas.outcome import RetryClass
 from tests.support.consumer_world import TPS, World
@@ -37,11 +38,11 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.poll(tp)
 
     @precondition(lambda self: self.world.tries())
-    @rule(which=pick, retry=st.sampled_from([None, None, None, *RetryClass]))
-    def answer(self, which, retry):
+    @rule(which=pick, retry=st.sampled_from([None, None, None, *RetryClass]), code=st.sampled_from(["x", REPLICA_LOST]))
+    def answer(self, which, retry, code):
         tries = self.world.tries()
         request_id, ref, _ = tries[which % len(tries)]
-        self.world.answer(request_id, ref, retry)
+        self.world.answer(request_id, ref, RetryClass.TRANSIENT if retry and code == REPLICA_LOST else retry, code)
 
     @precondition(lambda self: self.world.tries())
     @rule(which=pick)
