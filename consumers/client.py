@@ -31,7 +31,8 @@ class ServeClient:
         self._settings = settings
         self._inbox = inbox
         self._loop = asyncio.new_event_loop()
-        self._http: httpx.AsyncClient | None = None
+        # Made here, so that an address that cannot be used is told to whoever starts the worker.
+        self._http = _http(settings)
         self._open: dict[int, tuple[asyncio.Task[None], set[int]]] = {}
         self._capacity: Capacity | None = None
         self._started = Event()
@@ -57,12 +58,7 @@ class ServeClient:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        timeout = httpx.Timeout(_WRITE_S, connect=_CONNECT_S, read=self._settings.serve_idle_s)
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=4.0)
-        self._http = httpx.AsyncClient(
-            base_url=self._settings.serve_url, timeout=timeout, limits=limits, trust_env=False
-        )
-        self._spawn(self._watch_capacity(self._http))
+        self._spawn(self._watch_capacity())
         self._loop.call_soon(self._started.set)
         self._loop.run_forever()
         for task in asyncio.all_tasks(self._loop):
@@ -99,7 +95,6 @@ class ServeClient:
             self._open.pop(number, None)
 
     async def _stream(self, request: Send) -> StreamBroken | None:
-        assert self._http is not None  # noqa: S101 - set before the loop runs
         body = EnrichRequest(items=list(request.items)).model_dump_json(exclude_unset=True)
         headers = {"content-type": "application/json", "accept": NDJSON}
         async with self._http.stream("POST", "/v1/enrich", content=body, headers=headers) as response:
@@ -107,6 +102,7 @@ class ServeClient:
                 return await _refusal(request.request_id, response)
             try:
                 async for line in response.aiter_lines():
+                    # A blank line says that Serve is still at work.
                     if line.strip():
                         self._line(request.request_id, line)
             except httpx.TransportError as error:
@@ -119,10 +115,10 @@ class ServeClient:
         refs.discard(answer.ref)
         self._inbox.put(Answered(answer))
 
-    async def _watch_capacity(self, http: httpx.AsyncClient) -> None:
+    async def _watch_capacity(self) -> None:
         while True:
             try:
-                answer = await http.get("/v1/capacity", timeout=_CONNECT_S)
+                answer = await self._http.get("/v1/capacity", timeout=_CONNECT_S)
                 answer.raise_for_status()
                 self._told(Capacity.model_validate_json(answer.content))
             except (httpx.HTTPError, ValidationError) as error:
@@ -134,6 +130,12 @@ class ServeClient:
         if capacity != self._capacity:
             self._capacity = capacity
             self._inbox.put(CapacityChanged(capacity.max_in_flight, capacity.max_events_per_request))
+
+
+def _http(settings: ConsumerSettings) -> httpx.AsyncClient:
+    timeout = httpx.Timeout(_WRITE_S, connect=_CONNECT_S, read=settings.serve_idle_s)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=4.0)
+    return httpx.AsyncClient(base_url=settings.serve_url, timeout=timeout, limits=limits, trust_env=False)
 
 
 async def _refusal(request_id: int, response: httpx.Response) -> StreamBroken:

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from importlib.metadata import version
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Thread
 
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
@@ -36,8 +36,8 @@ class ResultProducer:
         self._inbox = inbox
         self._queue: SimpleQueue[Publish | PublishDead | None] = SimpleQueue()
         self._producer: KafkaProducer | None = None
-        #: Set by a callback when the client refuses to go on, as an idempotent producer does after some errors.
-        self._spoiled = Event()
+        #: Named by a callback when it refuses to go on, as an idempotent producer does after some errors.
+        self._spoiled: KafkaProducer | None = None
         self._version = version("vitrine")
         self._thread = Thread(target=self._run, name="producer", daemon=True)
 
@@ -59,14 +59,15 @@ class ResultProducer:
             try:
                 self._send(action)
             except Exception as error:  # noqa: BLE001 - whatever it was, the engine must hear that it was not sent
-                self._failed(action.token, error)
+                self._failed(action.token, self._producer, error)
         self._close()
 
     def _send(self, action: Publish | PublishDead) -> None:
         topic, message = self._message(action)
-        future = self._client().send(topic, key=message.key, value=message.value, headers=list(message.headers))
+        producer = self._client()
+        future = producer.send(topic, key=message.key, value=message.value, headers=list(message.headers))
         future.add_callback(lambda _: self._inbox.put(Published(action.token)))
-        future.add_errback(partial(self._failed, action.token))
+        future.add_errback(partial(self._failed, action.token, producer))
 
     def _message(self, action: Publish | PublishDead) -> tuple[str, Message]:
         if isinstance(action, PublishDead):
@@ -75,22 +76,24 @@ class ResultProducer:
         position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
         return self._settings.results_topic, result_event(action.result, position, action.event)
 
-    def _failed(self, token: int, error: BaseException) -> None:
+    def _failed(self, token: int, producer: KafkaProducer | None, error: BaseException) -> None:
         permanent = isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
-        if not permanent and not getattr(error, "retriable", False):
-            self._spoiled.set()
+        if not permanent and not getattr(error, "retriable", False) and producer is self._producer:
+            self._spoiled = producer
         self._inbox.put(PublishFailed(token, f"{type(error).__name__}: {error}"[:500], permanent))
 
     def _client(self) -> KafkaProducer:
-        if self._spoiled.is_set():
+        # Closing a producer fails what it still holds, so its callbacks may come when it has long been replaced.
+        if self._producer is not None and self._spoiled is self._producer:
             log.warning("producer is replaced", extra={"action": "producer_replaced"})
             self._close()
-            self._spoiled.clear()
         if self._producer is None:
             self._producer = KafkaProducer(
                 **self._settings.client(),
                 acks="all",
                 enable_idempotence=True,
+                # Any reader can gunzip, without a library of its own; a large result shrinks to a quarter or less.
+                compression_type="gzip",
                 linger_ms=_LINGER_MS,
                 max_block_ms=_MAX_BLOCK_MS,
                 delivery_timeout_ms=int(self._settings.publish_timeout_s * 1000),

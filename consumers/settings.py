@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from consumers.core.limits import Limits
@@ -10,6 +10,7 @@ from consumers.core.retry import RetryPolicy
 
 _MIB = 1024 * 1024
 _RECONNECT_MS = 1000
+_HTTP_URL = TypeAdapter(AnyHttpUrl)
 _LIMITS = Limits()
 _POLICY = RetryPolicy()
 
@@ -55,7 +56,10 @@ class ConsumerSettings(BaseSettings):
 
     serve_url: str = Field("http://127.0.0.1:8000", description="Where Serve answers.")
     serve_idle_s: float = Field(
-        120.0, gt=0, description="An answer stream without a byte for this time counts as broken, in seconds."
+        60.0,
+        gt=0,
+        description="An answer stream without a byte for this time counts as broken, in seconds. "
+        "Serve sends a blank line every 15 s while it works.",
     )
     capacity_every_s: float = Field(1.0, gt=0, description="How often Serve is asked for its capacity, in seconds.")
 
@@ -84,7 +88,9 @@ class ConsumerSettings(BaseSettings):
         description="An unanswered commit counts as failed after this time, in seconds.",
     )
     item_deadline_s: float = Field(
-        _LIMITS.item_deadline_s, gt=0, description="One try of an event may take this long, in seconds."
+        _LIMITS.item_deadline_s,
+        gt=0,
+        description="One try of an event may take this long, in seconds; the time in Serve's own queue counts.",
     )
     max_attempts: int = Field(_POLICY.max_attempts, ge=1, description="Tries of an event with transient errors.")
     alone_after_breaks: int = Field(
@@ -92,7 +98,12 @@ class ConsumerSettings(BaseSettings):
     )
     drain_s: float = Field(25.0, ge=0, description="Time to finish what is in flight when stopping, in seconds.")
     publish_timeout_s: float = Field(30.0, gt=0, description="A result not acknowledged in this time is sent again.")
-    max_message_bytes: int = Field(_MIB, ge=1024, description="Largest message that the producer may send.")
+    max_message_bytes: int = Field(
+        8 * _MIB,
+        ge=1024,
+        description="Largest message that the producer may send, before gzip. "
+        "The broker's own limit, 1 MiB by default, counts after it.",
+    )
     metrics_port: int | None = Field(None, description="Port of the Prometheus page; none by default, 0 for any.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
 
@@ -101,6 +112,12 @@ class ConsumerSettings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("serve_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        _HTTP_URL.validate_python(value)
         return value
 
     @field_validator("api_version", "group_instance_id", mode="before")

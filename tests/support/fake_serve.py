@@ -27,6 +27,8 @@ class FakeServe:
 
     delay_s: float = 0.0
     capacity: int = 64
+    #: Seconds between blank lines while an answer stream has nothing to say; none by default.
+    heartbeat_s: float | None = None
     #: Requests are refused with 503 while this is set.
     busy: bool = False
     port: int = 0
@@ -76,10 +78,11 @@ class FakeServe:
         return app
 
     async def _lines(self, request: EnrichRequest) -> AsyncIterator[str]:
-        tasks = [asyncio.ensure_future(self._line(item)) for item in request.items]
+        tasks = {asyncio.ensure_future(self._line(item)) for item in request.items}
         try:
-            for done in asyncio.as_completed(tasks):
-                yield (await done).model_dump_json() + "\n"
+            while tasks:
+                done, tasks = await asyncio.wait(tasks, timeout=self.heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
+                yield "".join(task.result().model_dump_json() + "\n" for task in done) or "\n"
         finally:
             for task in tasks:
                 task.cancel()

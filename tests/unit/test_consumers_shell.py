@@ -1,15 +1,21 @@
 """The thin parts around the engine: dead letters, reader, settings, metrics, logs, and the client over real HTTP."""
 
+import hashlib
 import json
 import logging
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.errors import UnknownProducerIdError
+from kafka.future import Future
+from pydantic import ValidationError
 
 from consumers.client import ServeClient
 from consumers.core import actions, signals
@@ -22,14 +28,16 @@ from consumers.inbox import Inbox
 from consumers.logs import configure
 from consumers.logs import saw as log_action
 from consumers.metrics import Metrics
+from consumers.producer import ResultProducer
 from consumers.reader import Visible
 from consumers.records import SourceRecord, TopicPartition
-from consumers.results import ResultEvent
+from consumers.results import ResultEvent, shortened
 from consumers.settings import ConsumerSettings
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType, Listing
-from serve.schemas.outcome import Outcome, RetryClass
-from serve.schemas.result import ErrorInfo, ListingResult, Position
+from serve.schemas.outcome import Outcome, RetryClass, Verdict
+from serve.schemas.result import ErrorInfo, ImageError, ListingResult, Position, Quality, RuleResult
+from tests.support.examples import RESULT
 from tests.support.fake_serve import FakeServe
 from tests.support.listing_events import structured_bytes
 
@@ -81,6 +89,48 @@ def test_any_record_can_become_a_dead_letter(key, value, headers):
     assert message.value == value
     assert message.key == key or (key is value is None and message.key == b"")
     assert all(isinstance(body, bytes) for _, body in message.headers)
+
+
+def test_a_bare_dead_letter_says_what_it_lacks_and_where_it_stands():
+    value = b"{" * 2_000_000
+    record = SourceRecord(TP, 9, b"k" * 5000, value, (("x", b"y" * 1_000_000),), 1234)
+    message = dead_letter(replace(dead(record), bare=True), 0.0, "1")
+    assert sum(len(name) + len(body) for name, body in message.headers) < 32_768
+    assert (message.key, message.value) == (None, b"")
+    found = {name.removeprefix("vitrine-"): body for name, body in message.headers}
+    assert found["original-size"] == b"2000000"
+    assert found["original-sha256"] == hashlib.sha256(value).hexdigest().encode()
+    assert found["truncated"] == b"original-key,value,headers"
+    assert (found["original-topic"], found["original-offset"]) == (b"listings.new", b"9")
+    assert found["original-key"] == b"k" * 4096
+
+
+def test_a_header_that_is_cut_is_named():
+    record = SourceRecord(TP, 9, b"k" * 4097, b"{", ())
+    message = dead_letter(dead(record), 0.0, "1")
+    assert (message.key, message.value) == (record.key, record.value)
+    assert dict(message.headers)["vitrine-truncated"] == b"original-key"
+
+
+def test_the_size_of_a_record_counts_all_that_is_kept():
+    assert SourceRecord(TP, 9, b"12", b"345", (("é", b"67"), ("n", None))).size == 10
+
+
+def test_a_shortened_result_keeps_the_rules_that_failed():
+    held = RuleResult(rule="fill", passed=True, required="x")
+    missed = RuleResult(rule="sharp", passed=False, required="y")
+    quality = Quality(verdict=Verdict.REVIEW, score=0.5, rules=[held, missed])
+    whole = ListingResult.model_validate(RESULT)
+    output = whole.outputs[0].model_copy(update={"quality": quality})
+    stopped = ImageError(stage="quality_filter", code="c", retryable=False, message="m", quality=quality)
+    unread = stopped.model_copy(update={"quality": None})
+    whole = whole.model_copy(update={"outputs": [output], "errors": [stopped, unread]})
+    short = shortened(whole)
+    assert (short.shortened, whole.shortened) == (True, False)
+    assert short.outputs[0].quality.rules == short.errors[0].quality.rules == [missed]
+    assert short.errors[1] == unread
+    assert short.outputs[0].key == output.key
+    assert shortened(short) == short
 
 
 def result(number: int, listing: str, revision: int, outcome: Outcome = Outcome.ENRICHED) -> ResultEvent:
@@ -156,6 +206,61 @@ def test_an_empty_api_version_is_none(monkeypatch):
     assert settings.policy().max_attempts == 3
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "serve:8000", "ftp://serve", "http://", ""])
+def test_an_address_of_serve_that_cannot_be_used_is_refused_at_once(monkeypatch, url):
+    monkeypatch.setenv("VITRINE_CONSUMERS_SERVE_URL", url)
+    with pytest.raises(ValidationError, match="serve_url"):
+        ConsumerSettings()
+
+
+@pytest.mark.timeout(20)
+def test_a_client_with_such_an_address_does_not_start():
+    settings = ConsumerSettings().model_copy(update={"serve_url": "http://[::1"})
+    with pytest.raises(httpx.InvalidURL):
+        ServeClient(settings, Inbox())
+
+
+def test_a_spoiled_producer_is_replaced_but_its_late_callbacks_replace_no_other(monkeypatch):
+    made = []
+
+    class Client:
+        def __init__(self, **_: object) -> None:
+            self.futures: list[Future] = []
+            made.append(self)
+
+        def send(self, *_: object, **__: object) -> Future:
+            self.futures.append(Future())
+            return self.futures[-1]
+
+        def close(self, timeout: float) -> None:
+            # As kafka-python: what is still held fails now.
+            for future in self.futures:
+                if not future.is_done:
+                    future.failure(UnknownProducerIdError())
+
+    monkeypatch.setattr("consumers.producer.KafkaProducer", Client)
+    inbox = Inbox()
+    producer = ResultProducer(ConsumerSettings(), inbox)
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            producer._send(dead(RECORD))
+
+    send(3)
+    made[0].futures[0].failure(UnknownProducerIdError())
+    send(1)
+    assert len(made) == 2
+    assert len(inbox.drain()) == 3
+    made[0].futures.append(late := Future())
+    late.add_errback(lambda error: producer._failed(1, made[0], error))
+    late.failure(UnknownProducerIdError())
+    send(2)
+    assert len(made) == 2
+    made[1].futures[0].failure(UnknownProducerIdError())
+    send(1)
+    assert len(made) == 3
+
+
 RECORD = SourceRecord(TP, 9, None, b"v", (), 1234)
 
 
@@ -164,6 +269,7 @@ def test_metrics_count_what_the_engine_does():
     metrics.saw(actions.Finished(RECORD, "e", "enriched", None, 1))
     metrics.saw(actions.Finished(RECORD, "e", None, "worker_lost", 3))
     metrics.saw(actions.Retried("e", ERROR, RetryNow(1.0)))
+    metrics.saw(actions.WentBack(TP, 4, 9, 5))
     metrics.saw(actions.Commit(1, {TP: Snapshot(5, "abcd")}))
     status = Status(
         in_flight=2,
@@ -188,6 +294,7 @@ def test_metrics_count_what_the_engine_does():
     for (name, *pair), value in expected.items():
         assert metrics.registry.get_sample_value(f"vitrine_consumer_{name}", dict(pair)) == value
     assert metrics.registry.get_sample_value("vitrine_consumer_offset_lag", labels) == 3
+    assert metrics.registry.get_sample_value("vitrine_consumer_records_passed_over_total", labels) == 5
     assert metrics.registry.get_sample_value("vitrine_consumer_window_used", labels) == 3
     age = metrics.registry.get_sample_value("vitrine_consumer_oldest_unfinished_seconds")
     assert 5 <= age < 60
@@ -199,10 +306,12 @@ def test_logs_are_json_with_event_and_outcome(capsys):
         configure("INFO")
         log_action(actions.Finished(RECORD, "e-1", "enriched", None, 1))
         log_action(actions.Retried("e-2", ERROR, RetryNow(1.0)))
+        log_action(actions.WentBack(TP, 4, 9, 5))
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     finally:
         logging.root.handlers[:] = before
     assert (lines[0]["event_id"], lines[0]["outcome"], lines[0]["offset"]) == ("e-1", "enriched", 9)
+    assert (lines[2]["level"], lines[2]["action"], lines[2]["offset"]) == ("WARNING", "offsets_went_back", 4)
     assert (lines[1]["event_id"], lines[1]["code"], lines[1]["level"]) == ("e-2", "corrupt_image", "WARNING")
 
 
@@ -250,6 +359,18 @@ def test_lines_arrive_as_they_come(client):
     first, second, end = told(inbox, 3, END)
     assert [first.line.ref, second.line.ref] == [2, 1]
     assert end == signals.StreamEnded(7)
+
+
+def test_blank_lines_keep_a_slow_answer_alive(serve):
+    inbox = Inbox()
+    client = ServeClient(ConsumerSettings(serve_url=serve.url, serve_idle_s=0.5), inbox)
+    client.start()
+    serve.delay_s = 1.5
+    for heartbeat_s, expected in ((0.1, [signals.Answered, signals.StreamEnded]), (None, [signals.StreamBroken])):
+        serve.heartbeat_s = heartbeat_s
+        client.send(actions.Send(1, [item(1, "fine-1")]))
+        assert [type(signal) for signal in told(inbox, len(expected), END)] == expected
+    client.stop(5)
 
 
 def test_a_cut_stream_keeps_its_lines(client):
