@@ -8,12 +8,13 @@ from typing import ParamSpec, TypeVar
 
 from serve.catalog.catalog import Catalog
 from serve.catalog.recipe import Recipe
+from serve.codes import ListingCode
 from serve.errors import Overloaded, RequestError, ServeError
 from serve.interfaces import Answered, ObjectStore, Removal, ResultIndex
 from serve.logs import event_id
 from serve.metrics import Metrics, Timings
 from serve.production import Photo, Production
-from serve.report import NO_IMAGES, Report, answer, conclude, in_order
+from serve.report import Report, answer, conclude, in_order
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
@@ -80,7 +81,7 @@ class Pipeline:
             return answer(item, Outcome.REJECTED, code=error.code, message=error.message)
         if not listing.images:
             message = "The listing has no photos."
-            return answer(item, Outcome.REJECTED, code=NO_IMAGES, message=message, recipe=recipe.recipe)
+            return answer(item, Outcome.REJECTED, code=ListingCode.NO_IMAGES, message=message, recipe=recipe.recipe)
         timings = Timings(self._metrics)
         report = await self._make_all(item, recipe, timings)
         if again := report.another_try(final=item.final):

@@ -6,17 +6,13 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from serve.catalog.recipe import Recipe
+from serve.codes import ListingCode
 from serve.errors import ServeError
 from serve.interfaces import ShotFailure
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import Listing, ListingImage
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ImageError, ListingResult, Output, Quality
-
-QUALITY_REVIEW = "quality_review"
-QUALITY_REJECTED = "quality_rejected"
-IMAGE_LIMIT = "image_limit"
-NO_IMAGES = "no_images"
 
 
 @dataclass(slots=True)
@@ -72,7 +68,7 @@ class Report:
                 image_id=image_id,
                 variant=variant,
                 stage="quality_filter",
-                code=QUALITY_REJECTED,
+                code=ListingCode.QUALITY_REJECTED,
                 retryable=False,
                 message="; ".join(quality.reasons) or "The image broke a rule.",
                 quality=quality,
@@ -90,7 +86,7 @@ class Report:
         """Note the photos beyond the limit of a listing."""
         message = f"Only the first {limit} photos of a listing are worked on."
         self.errors += [
-            ImageError(image_id=one, stage="fetch", code=IMAGE_LIMIT, retryable=False, message=message)
+            ImageError(image_id=one, stage="fetch", code=ListingCode.IMAGE_LIMIT, retryable=False, message=message)
             for one in image_ids
         ]
 
@@ -127,13 +123,15 @@ def _outcome(report: Report) -> tuple[Outcome, str | None, str | None]:
     waiting = [output for output in report.outputs if output.quality.verdict is Verdict.REVIEW]
     if waiting:
         reasons = dict.fromkeys(reason for output in waiting for reason in output.quality.reasons)
-        return Outcome.REVIEW_REQUIRED, QUALITY_REVIEW, "; ".join(reasons)
+        return Outcome.REVIEW_REQUIRED, ListingCode.QUALITY_REVIEW, "; ".join(reasons)
     if report.outputs:
         return Outcome.ENRICHED, None, None
-    broken = [error for error in report.errors if error.code not in (QUALITY_REJECTED, IMAGE_LIMIT)]
+    broken = [
+        error for error in report.errors if error.code not in (ListingCode.QUALITY_REJECTED, ListingCode.IMAGE_LIMIT)
+    ]
     if broken:
         return Outcome.FAILED, broken[0].code, broken[0].message
-    stopped = next(error for error in report.errors if error.code == QUALITY_REJECTED)
+    stopped = next(error for error in report.errors if error.code == ListingCode.QUALITY_REJECTED)
     return Outcome.REJECTED, stopped.code, stopped.message
 
 

@@ -6,14 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from sqlalchemy import Connection, delete, select, tuple_
 
+from serve.codes import ListingCode
 from serve.index.database import insert_missing, insert_or_replace
 from serve.index.tables import answers, event_ref, events
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult, Position
-
-DUPLICATE_EVENT = "duplicate_event"
-STALE_REVISION = "stale_revision"
 
 
 def vitrine_version() -> str:
@@ -33,12 +31,12 @@ class Clerk:
     def duplicate(self, item: EnrichItem, first: Position) -> ListingResult:
         """The event was answered at another place."""
         place = f"{first.topic}/{first.partition}/{first.offset}"
-        return self._result(item, Outcome.DUPLICATE, DUPLICATE_EVENT, f"this event was answered at {place}")
+        return self._result(item, Outcome.DUPLICATE, ListingCode.DUPLICATE_EVENT, f"this event was answered at {place}")
 
     def stale(self, item: EnrichItem, newest: int) -> ListingResult:
         """A newer revision of the listing was answered, or the listing was deleted at this revision."""
         message = f"revision {newest} of the listing was answered before"
-        return self._result(item, Outcome.STALE, STALE_REVISION, message)
+        return self._result(item, Outcome.STALE, ListingCode.STALE_REVISION, message)
 
     def _result(self, item: EnrichItem, outcome: Outcome, code: str, message: str) -> ListingResult:
         return ListingResult(
