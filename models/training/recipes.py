@@ -21,7 +21,7 @@ class StyleRecipe:
     #: Each step draws one crop per style; its rim is left out of the loss, for the net cannot see beyond it.
     crop: int = 112
     rim: int = 8
-    steps: int = 3000
+    steps: int = 10_000
     learning_rate: float = 2e-3
     #: The styles' own parameters learn this many times faster than the shared filters.
     style_rate: float = 10.0
