@@ -20,7 +20,7 @@ DEAD_LETTER_HEADERS = {
     "original-null-headers": "headers that were null; here they are empty",
     "original-size": "bytes of the event's value, where the letter is without it",
     "original-sha256": "of the event's value, where the letter is without it",
-    "truncated": "names of what is cut or left out: headers above, `value`, `headers`; the event stands at its position",
+    "truncated": "names of what is cut or left out: headers above, `value`, `headers`; the event keeps its place",
     "dead-id": "the same for every repeat of this dead letter",
     "event-id": "the CloudEvents id, where one could be read",
     "attempts": "how often the event was tried",

@@ -56,7 +56,12 @@ CASES: tuple[Case, ...] = (
     _dead("invalid JSON", "invalid_json", "original bytes kept"),
     _dead("missing required field", "invalid_event", "original bytes kept; the message names the field"),
     _dead("unknown event type", "unknown_event_type", "original bytes kept"),
-    _dead("event that kills its worker", "worker_lost", f"{_TRIED}, alone", retryable=True),
+    _dead("event that breaks every answer", "worker_lost", f"{_TRIED}, alone", retryable=True),
+    _dead("event that kills its replica", "replica_lost", f"{_TRIED}, alone", retryable=True),
+    _dead("no answer in time", "deadline_exceeded", f"{_TRIED}, alone", retryable=True),
+    _dead("Serve refuses the request", "request_rejected", "tried alone first"),
+    _dead("answer for another event", "answer_mismatch", _TRIED, retryable=True),
+    _dead("result larger than Kafka takes", "result_unpublishable", "shortened first; its images are stored"),
     _dead("defect in Vitrine", "internal_error", _TRIED, retryable=True),
 )
 
@@ -83,6 +88,8 @@ def _error_codes() -> list[str]:
         "## Error codes of the serving room",
         "",
         "In `errors[].code` of a result they concern one image; the code of a failed event is that of its first image.",
+        "One that is not permanent and comes back on every try makes the event a dead letter of that code.",
+        "Back-pressure never does so while other events get through neither: an outage is waited for.",
         "",
         "| code | retry | meaning |",
         "|---|---|---|",

@@ -23,7 +23,12 @@ ELSEWHERE = {
     "newer revision waiting": "reserved",
     "a person must look": "tests/unit/test_serve_pipeline.py",
     "every picture misses a rule": "tests/unit/test_serve_pipeline.py",
-    "event that kills its worker": "tests/unit/test_consumers_engine.py",
+    "event that breaks every answer": "tests/unit/test_consumers_engine.py",
+    "event that kills its replica": "tests/integration/test_serve_app.py",
+    "no answer in time": "tests/unit/test_consumers_engine.py",
+    "Serve refuses the request": "tests/unit/test_consumers_engine.py",
+    "answer for another event": "tests/unit/test_consumers_engine.py",
+    "result larger than Kafka takes": "tests/unit/test_consumers_engine.py",
     "defect in Vitrine": "tests/unit/test_consumers_engine.py",
     "photo has too many bytes": "tests/unit/test_serve_fetcher.py",
 }

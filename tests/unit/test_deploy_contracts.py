@@ -12,12 +12,14 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from consumers.core.actions import PublishDead
+from consumers.core.codes import DEAD_LETTER_CODES
 from consumers.dead_letters import PREFIX, dead_letter
 from consumers.events import BadEvent
 from consumers.records import SourceRecord, TopicPartition
 from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, document
 from deploy.contracts.files import FOLDER, stale, write
 from deploy.contracts.outcomes import CASES, DEAD_LETTER
+from serve.codes import ListingCode
 from serve.schemas.listing import Listing
 from serve.schemas.outcome import Outcome, RetryClass
 from serve.schemas.result import ErrorInfo, ListingResult
@@ -76,6 +78,12 @@ def test_the_outcome_table_knows_every_outcome() -> None:
     assert named >= {outcome.value for outcome in Outcome}
     assert named - {outcome.value for outcome in Outcome} == {DEAD_LETTER}
     assert len({case.case for case in CASES}) == len(CASES)
+
+
+def test_the_outcome_page_names_every_code() -> None:
+    page = (FOLDER / "outcomes.md").read_text()
+    codes = {str(code) for code in (*DEAD_LETTER_CODES, *ListingCode)}
+    assert {code for code in codes if f"`{code}`" not in page} == set()
 
 
 def _validate(message: dict[str, Any], name: str) -> None:
