@@ -140,7 +140,7 @@ def enrich(served: Served, *events: EnrichItem) -> dict[int, dict[str, object]]:
     body = {"items": [event.model_dump(mode="json") for event in events]}
     with httpx.stream("POST", f"{served.url}/v1/enrich", json=body, timeout=PATIENCE_S) as response:
         assert response.status_code == 200
-        lines = [json.loads(line) for line in response.iter_lines()]
+        lines = [json.loads(line) for line in response.iter_lines() if line]
     return {line["ref"]: line for line in lines}
 
 
