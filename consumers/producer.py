@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _MAX_BLOCK_MS = 10_000
 _LINGER_MS = 5
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class ResultProducer:
@@ -67,7 +68,9 @@ class ResultProducer:
         producer = self._client()
         future = producer.send(topic, key=message.key, value=message.value, headers=list(message.headers))
         future.add_callback(lambda _: self._inbox.put(Published(action.token)))
-        future.add_errback(partial(self._failed, action.token, producer))
+        # What fails at once was refused by the client itself as too large, or its metadata were not to be had.
+        unharmed = future.is_done and isinstance(future.exception, _TOO_LARGE)
+        future.add_errback(partial(self._failed, action.token, None if unharmed else producer))
 
     def _message(self, action: Publish | PublishDead) -> tuple[str, Message]:
         if isinstance(action, PublishDead):
@@ -77,8 +80,14 @@ class ResultProducer:
         return self._settings.results_topic, result_event(action.result, position, action.event)
 
     def _failed(self, token: int, producer: KafkaProducer | None, error: BaseException) -> None:
-        permanent = isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
-        if not permanent and not getattr(error, "retriable", False) and producer is self._producer:
+        """`producer` is the one that may be spoiled by it.
+
+        A message that the broker finds too large spoils an idempotent producer, which then fails all others with the
+        same error. The first one is the culprit; the others are innocent and go again through a new producer.
+        """
+        current = producer is self._producer and producer is not self._spoiled
+        permanent = isinstance(error, _TOO_LARGE) and (producer is None or current)
+        if current and not getattr(error, "retriable", False):
             self._spoiled = producer
         self._inbox.put(PublishFailed(token, f"{type(error).__name__}: {error}"[:500], permanent))
 

@@ -1,5 +1,6 @@
 """The worker as a process against a real Kafka, with a stand-in for Serve that misbehaves on purpose."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -189,6 +191,21 @@ def test_any_header_name_and_any_codec_is_read(bench: Bench) -> None:
     assert visible == Counter(["gzip", "lz4", "snappy", "zstd", "None", "odd1", "odd2"])
     (letter,) = bench.dead()
     assert (letter["vitrine-error-code"], letter.get("\\xff")) == (b"invalid_json", b"x"), letter
+
+
+@pytest.mark.real
+def test_a_record_that_the_broker_takes_but_not_its_dead_letter_is_put_aside_bare(bench: Bench) -> None:
+    # Random, so that nothing compresses; 188 bytes below what a broker takes by default.
+    value = Random(1).randbytes(1_048_400)
+    bench.produce({"e1": ("fine-1", 1)}, [value])
+    with FakeServe() as serve:
+        bench.worker(serve)
+        assert bench.visible(1) == Counter(["e1"])
+        bench.wait(lambda: bench.lag() == 0)
+    (letter,) = bench.dead()
+    assert letter["value"] == b""
+    assert letter["vitrine-truncated"] == b"value"
+    assert letter["vitrine-original-sha256"] == hashlib.sha256(value).hexdigest().encode()
 
 
 @pytest.mark.real

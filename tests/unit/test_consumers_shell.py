@@ -13,7 +13,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka.errors import UnknownProducerIdError
+from kafka.errors import MessageSizeTooLargeError, UnknownProducerIdError
 from kafka.future import Future
 from pydantic import ValidationError
 
@@ -256,8 +256,18 @@ def test_a_spoiled_producer_is_replaced_but_its_late_callbacks_replace_no_other(
     late.failure(UnknownProducerIdError())
     send(2)
     assert len(made) == 2
-    made[1].futures[0].failure(UnknownProducerIdError())
+    inbox.drain()
+    for future in made[1].futures[:3]:
+        future.failure(MessageSizeTooLargeError())
+    assert [failed.permanent for failed in inbox.drain()] == [True, False, False]
     send(1)
+    assert len(made) == 3
+    refused = Future()
+    refused.failure(MessageSizeTooLargeError())
+    monkeypatch.setattr(Client, "send", lambda *_, **__: refused)
+    inbox.drain()
+    send(2)
+    assert [failed.permanent for failed in inbox.drain()] == [True, True]
     assert len(made) == 3
 
 
