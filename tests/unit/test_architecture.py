@@ -1,6 +1,7 @@
 """The rules of the rooms hold, and the check that holds them can fail."""
 
 import configparser
+import re
 import shutil
 import statistics
 import subprocess
@@ -87,3 +88,11 @@ def test_every_arrow_of_the_drawing_points_down(groups: Groups) -> None:
     drawn = arrows(groups)
     assert len(drawn) >= len(order) - 1
     assert [pair for pair in drawn if order.index(pair[0]) > order.index(pair[1])] == []
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *(ROOT / room / "README.md" for room in (*ROOMS, "tests"))], ids=str
+)
+def test_links_of_the_readmes_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
