@@ -33,7 +33,8 @@ _IDLE_POLL_MS = 100
 _BUSY_POLL_MS = 10
 _SHOW_EVERY_S = 1.0
 _READ_COMMITTED_MS = 2000
-_MAX_POLL_INTERVAL_MS = 300_000
+#: Also how long a join may hang before the client tries anew. The poll thread never works, so it may be short.
+_MAX_POLL_INTERVAL_MS = 60_000
 #: Polls that fail one after another, a second apart, before the worker gives up and leaves it to its supervisor.
 _MAX_FAILED_POLLS = 60
 
@@ -71,12 +72,21 @@ class Poller:
 
     def run(self) -> None:
         """Work until the engine says that it has stopped."""
-        self._consumer.subscribe(list(self._settings.topics), listener=_Listener(self))
         try:
+            self._look_for_topics()
+            self._consumer.subscribe(list(self._settings.topics), listener=_Listener(self))
             while not self._stopped:
                 self._turn()
         finally:
             self._consumer.close(autocommit=False, timeout_ms=int(self._settings.commit_deadline_s * 1000))
+
+    def _look_for_topics(self) -> None:
+        """Learn the partitions before joining: a member that knows none gets none, and has to join a second time."""
+        try:
+            for topic in self._settings.topics:
+                self._consumer.partitions_for_topic(topic)
+        except KafkaError as error:
+            log.warning("topics not known yet: %r", error, extra={"action": "poll_failed"})
 
     def _turn(self) -> None:
         records = self._poll()

@@ -122,7 +122,7 @@ def test_without_photos_the_command_says_how_to_point_to_them(tmp_path: Path) ->
     assert "--data DIR" in result.output
     missing = CliRunner().invoke(app, ["style", "--data", str(tmp_path), "--out", str(tmp_path)])
     assert missing.exit_code == 2
-    assert "index.csv is missing" in missing.output.replace("\n", " ")
+    assert "index.csv is missing" in " ".join(missing.output.split())
 
 
 def test_only_trusted_photos_are_used(data: Path) -> None:
