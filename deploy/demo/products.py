@@ -13,7 +13,7 @@ from deploy.demo.render.noise import smooth
 from deploy.demo.render.sewing import Frame, Sewn, sew
 from deploy.demo.render.wardrobe import Look, look
 
-HEIGHT, WIDTH = 1200, 900
+HEIGHT, WIDTH = 1000, 750
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
