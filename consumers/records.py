@@ -20,12 +20,27 @@ class SourceRecord(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
     #: Milliseconds since 1970, as the broker or the producer stamped it.
     timestamp_ms: int = 0
+    #: Set for a record from a retry topic.
+    retried: "Retried | None" = None
 
     @property
     def size(self) -> int:
         """Bytes of key, value and headers: what the byte limits count."""
         headers = sum(len(name.encode("utf-8", "replace")) + len(value or b"") for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
+
+
+class Retried(NamedTuple):
+    """What a record of a retry topic says of the event in it. Times are of the engine's clock."""
+
+    #: The event where it stood first, byte for byte.
+    origin: SourceRecord
+    transient: int
+    delayed: int
+    broken: int
+    first_failed_at: float
+    #: It is not to be tried before.
+    due_at: float
 
 
 class Message(NamedTuple):

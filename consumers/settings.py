@@ -1,5 +1,6 @@
 """Settings of the consumers: environment variables `VITRINE_CONSUMERS_*`."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, field_validator
@@ -13,6 +14,9 @@ _RECONNECT_MS = 1000
 _HTTP_URL = TypeAdapter(AnyHttpUrl)
 _LIMITS = Limits()
 _POLICY = RetryPolicy()
+#: The end of a retry topic's name says how long an event waits there: `.30s`, `.5m`, `.1h`.
+_DELAY = re.compile(r".*\.(\d{1,5})([smh])")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class ConsumerSettings(BaseSettings):
@@ -30,6 +34,16 @@ class ConsumerSettings(BaseSettings):
         ("listings.new.high", "listings.new", "listings.new.low"),
         description="Topics of listing events, separated by commas.",
     )
+    topic_weights: dict[str, int] = Field(
+        {"listings.new.high": 8, "listings.new": 4, "listings.new.low": 1},
+        description="Shares of the topics in work and memory where all of them have events waiting, as JSON; "
+        "1 where nothing is said.",
+    )
+    retry_topics: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("listings.retry.30s", "listings.retry.5m", "listings.retry.30m"),
+        description="Topics in which events wait for their second, third, ... try, separated by commas; "
+        "the end of the name says how long: `.30s`, `.5m`, `.1h`.",
+    )
     results_topic: str = Field("listings.enriched", description="Topic of the results.")
     dead_topic: str = Field("listings.dead", description="Topic of the dead letters.")
     offset_reset: Literal["earliest", "latest"] = Field(
@@ -39,6 +53,30 @@ class ConsumerSettings(BaseSettings):
         "read_committed", description="Whether events of open and aborted transactions are hidden."
     )
     session_timeout_s: float = Field(10.0, ge=1, description="Without a heartbeat for this time, a worker is replaced.")
+    metadata_max_age_s: float = Field(
+        30.0, gt=0, description="New partitions are noticed within this time, in seconds."
+    )
+    stall_s: float = Field(
+        45.0, gt=0, description="A Kafka client that has not moved for this time is replaced, in seconds."
+    )
+
+    delivery: Literal["effectively_once", "transactional"] = Field(
+        "effectively_once",
+        description="`effectively_once`: results, then offsets; repeats after a crash have the same id. "
+        "`transactional`: results and offsets in one Kafka transaction.",
+    )
+    transactional_id: str | None = Field(
+        None, description="Name of this worker's transactions, unique among all workers; made up by default."
+    )
+    transaction_every_s: float = Field(
+        1.0, gt=0, description="What is answered waits at most so long for its transaction, in seconds."
+    )
+    transaction_messages: int = Field(
+        _LIMITS.transaction_messages, ge=1, description="Messages that one transaction may hold."
+    )
+    transaction_deadline_s: float = Field(
+        15.0, gt=0, description="A transaction that takes longer is given up and its producer replaced, in seconds."
+    )
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to Kafka."
@@ -107,11 +145,26 @@ class ConsumerSettings(BaseSettings):
     metrics_port: int | None = Field(None, description="Port of the Prometheus page; none by default, 0 for any.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
 
-    @field_validator("topics", mode="before")
+    @field_validator("topics", "retry_topics", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("topic_weights")
+    @classmethod
+    def _weigh(cls, value: dict[str, int]) -> dict[str, int]:
+        if any(weight < 1 for weight in value.values()):
+            raise ValueError("a weight is at least 1")
+        return value
+
+    @field_validator("retry_topics")
+    @classmethod
+    def _name_their_delays(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        delays = [_delay_s(name) for name in value]
+        if not value or delays != sorted(delays):
+            raise ValueError("at least one retry topic is needed, and no wait may be shorter than the one before")
         return value
 
     @field_validator("serve_url")
@@ -120,7 +173,7 @@ class ConsumerSettings(BaseSettings):
         _HTTP_URL.validate_python(value)
         return value
 
-    @field_validator("api_version", "group_instance_id", mode="before")
+    @field_validator("api_version", "group_instance_id", "transactional_id", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
@@ -156,6 +209,10 @@ class ConsumerSettings(BaseSettings):
             alone_after_breaks=self.alone_after_breaks,
             window=self.window,
             poll_batch=self.poll_batch,
+            weights=self.topic_weights,
+            transactional=self.delivery == "transactional",
+            transaction_every_s=self.transaction_every_s,
+            transaction_messages=self.transaction_messages,
             buffered_high=self.buffered_high,
             buffered_low=self.buffered_low,
             buffered_bytes_high=self.buffered_bytes_high,
@@ -167,4 +224,16 @@ class ConsumerSettings(BaseSettings):
 
     def policy(self) -> RetryPolicy:
         """What becomes of failed tries."""
-        return RetryPolicy(max_attempts=self.max_attempts)
+        return RetryPolicy(max_attempts=self.max_attempts, delayed_s=tuple(map(_delay_s, self.retry_topics)))
+
+    @property
+    def retry_delays_s(self) -> dict[str, float]:
+        """How long an event waits in each retry topic."""
+        return {name: _delay_s(name) for name in self.retry_topics}
+
+
+def _delay_s(topic: str) -> float:
+    found = _DELAY.fullmatch(topic)
+    if found is None:
+        raise ValueError(f"the name of a retry topic ends in its delay, such as .30s, .5m or .1h; {topic!r} does not")
+    return int(found[1]) * _UNITS[found[2]]

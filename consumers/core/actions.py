@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consumers.core.retry import RetryDecision
+from consumers.core.retry import RetryDecision, Tries
 from consumers.core.tracker import Snapshot
 from consumers.events import BadEvent, ListingEvent
 from consumers.records import SourceRecord, TopicPartition
@@ -53,12 +53,62 @@ class PublishDead:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishRetry:
+    """Produce the record, with what is known of its tries, to the retry topic of this tier."""
+
+    token: int
+    #: The event where it stood first, not its copy in a retry topic.
+    record: SourceRecord
+    event: ListingEvent
+    error: ErrorInfo
+    tries: Tries
+    first_failed_at: float
+    #: Place in the list of retry topics.
+    tier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Supersede:
+    """Produce the result `superseded`: a newer revision of the listing waits here, so this one does no work."""
+
+    token: int
+    record: SourceRecord
+    event: ListingEvent
+    by_revision: int
+
+
+#: What an event can end in here, as a message to Kafka. `record` is the event where it stood first.
+Outgoing = Publish | PublishDead | PublishRetry | Supersede
+
+
+@dataclass(frozen=True, slots=True)
+class Transact:
+    """Make these messages and offsets visible in one Kafka transaction; at most one is under way.
+
+    Report `Transacted`, `TransactionFailed` or, where the answer never came, `TransactionUnknown`.
+    """
+
+    txn_id: int
+    messages: Sequence[Outgoing]
+    #: True as soon as the messages are visible.
+    offsets: Mapping[TopicPartition, Snapshot]
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Store these offsets. `closing`: the partitions are on their way out, wait for the answer (bounded)."""
 
     commit_id: int
     offsets: Mapping[TopicPartition, Snapshot]
     closing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeekBack:
+    """Fetch from this offset again later: what was received from there on is not due yet, and was dropped."""
+
+    tp: TopicPartition
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +167,17 @@ class Stopped:
     """The drain is over; nothing more will come."""
 
 
-Action = Send | CancelItems | Publish | PublishDead | Commit | Pause | Resume | Retried | Finished | WentBack | Stopped
+Action = (
+    Send
+    | CancelItems
+    | Outgoing
+    | Transact
+    | Commit
+    | SeekBack
+    | Pause
+    | Resume
+    | Retried
+    | Finished
+    | WentBack
+    | Stopped
+)

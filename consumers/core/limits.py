@@ -1,6 +1,7 @@
 """The numbers that bound the engine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from consumers.core.bitmap import MAX_WINDOW
 from serve.schemas.exchange import MAX_EVENTS_PER_REQUEST
@@ -34,6 +35,14 @@ class Limits:
     buffered_low: int = 4096
     buffered_bytes_high: int = 64 * _MIB
     buffered_bytes_low: int = 32 * _MIB
+    #: Shares of the topics, in work and in memory, where all of them have events waiting; 1 where nothing is said.
+    weights: Mapping[str, int] = field(default_factory=dict)
+    #: A blocked head of a partition is diverted no more often than this.
+    divert_every_s: float = 10.0
+    #: Results and offsets become visible together, in transactions.
+    transactional: bool = False
+    transaction_every_s: float = 1.0
+    transaction_messages: int = 500
     commit_every_s: float = 1.0
     commit_every: int = 100
     #: An unanswered commit counts as failed after this time.

@@ -18,9 +18,10 @@ class RetryNow:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Try again after a long wait; an attempt is spent."""
+    """Try again after a long wait, in the retry topic of this tier; an attempt is spent."""
 
     delay_s: float
+    tier: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class RetryPolicy:
                 delay = random * min(self.cap_s, self.base_s * 2.0**tries.transient)
                 return RetryNow(max(delay, min(error.retry_after_s or 0.0, self.cap_s)))
             case RetryClass.DELAYED:
-                return RetryLater(self.delayed_s[tries.delayed])
+                return RetryLater(self.delayed_s[tries.delayed], tries.delayed)
 
     def wait(self, waits: int, random: float, retry_after_s: float | None = None) -> Wait:
         """How long to hold everything back; at least half of the full wait, so that a refused sender never spins."""

@@ -1,9 +1,10 @@
 """What the engine is told: one frozen value per thing that happened. `handle(now)` without any is the tick."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from consumers.core.tracker import Snapshot
 from consumers.records import SourceRecord, TopicPartition
 from serve.schemas.exchange import ErrorLine, ResultLine
 
@@ -36,6 +37,21 @@ class Received:
     """Records came, in the order of their offsets within each partition."""
 
     records: Sequence[SourceRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Repositioned:
+    """The broker no longer has the offset that was to come next; fetching goes on at this one, as a new assignment."""
+
+    tp: TopicPartition
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """Serve took the request; its answers follow."""
+
+    request_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,39 @@ class CommitFailed:
 
     commit_id: int
     message: str
+    #: The broker does not take metadata of this size: leave the bitmap out.
+    metadata_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transacted:
+    """The transaction was committed."""
+
+    txn_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFailed:
+    """The transaction was aborted: nothing of it is or will be visible.
+
+    `too_large` is the token of a message that can never be taken as it is.
+    """
+
+    txn_id: int
+    message: str
+    too_large: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionUnknown:
+    """No answer came in time; the transaction is over by now, and these are the commits of its partitions since.
+
+    A partition without a commit is missing.
+    """
+
+    txn_id: int
+    message: str
+    committed: Mapping[TopicPartition, Snapshot]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +170,8 @@ Signal = (
     | Revoked
     | Lost
     | Received
+    | Repositioned
+    | StreamOpened
     | Answered
     | StreamEnded
     | StreamBroken
@@ -128,6 +179,9 @@ Signal = (
     | PublishFailed
     | CommitDone
     | CommitFailed
+    | Transacted
+    | TransactionFailed
+    | TransactionUnknown
     | CapacityChanged
     | Drain
 )

@@ -12,4 +12,4 @@ def wanted_topics(partitions: int) -> dict[str, int]:
     Dead letters are few and best read in one order.
     """
     settings = ConsumerSettings()
-    return {**dict.fromkeys((*settings.topics, settings.results_topic), partitions), settings.dead_topic: 1}
+    return {**dict.fromkeys((*settings.topics, *settings.retry_topics, settings.results_topic), partitions), settings.dead_topic: 1}

@@ -32,9 +32,9 @@ def test_transient(tries, expected):
 @pytest.mark.parametrize(
     ("tries", "expected"),
     [
-        (Tries(), RetryLater(30.0)),
-        (Tries(delayed=1), RetryLater(300.0)),
-        (Tries(transient=1, delayed=2), RetryLater(1800.0)),
+        (Tries(), RetryLater(30.0, 0)),
+        (Tries(delayed=1), RetryLater(300.0, 1)),
+        (Tries(transient=1, delayed=2), RetryLater(1800.0, 2)),
         (Tries(delayed=3), DeadLetter("some_code")),
         (Tries(transient=2), DeadLetter("some_code")),
     ],
