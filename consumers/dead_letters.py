@@ -8,15 +8,14 @@ keeps them.
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from consumers.core.actions import PublishDead
 from consumers.events import ListingEvent
+from consumers.headers import PREFIX, Facts, encoded, iso_time, origin_facts, own_headers
 from consumers.records import Message, SourceRecord
 from consumers.results import result_id
 from serve.schemas.result import Position
 
-PREFIX = "vitrine-"
 TRUNCATED = "truncated"
 _MAX_TEXT_BYTES = 4096
 
@@ -24,16 +23,15 @@ _MAX_TEXT_BYTES = 4096
 def dead_letter(dead: PublishDead, clock_offset_s: float, version: str) -> Message:
     """The message for the dead letter topic.
 
-    `clock_offset_s` turns the engine's times into seconds since 1970. Kafka headers of the client cannot be null: a
-    null header becomes empty, and `vitrine-original-null-headers` names it. Whatever is not whole, or left out, is
-    named in `vitrine-truncated`.
+    `clock_offset_s` turns the engine's times into seconds since 1970. Whatever is not whole, or left out, is named in
+    `vitrine-truncated`.
     """
     record = dead.record
     facts = _facts(dead, clock_offset_s, version) | (_whereabouts(record) if dead.bare else {})
-    added = {name: _bytes(value) for name, value in facts.items() if value is not None}
+    added = encoded(facts)
     missing = [name for name, raw in added.items() if len(raw) > _MAX_TEXT_BYTES]
     key, value = record.key, record.value
-    kept = [(name, body or b"") for name, body in record.headers if not name.startswith(PREFIX)]
+    kept = own_headers(record)
     if dead.bare:
         missing += _left_out(record)
         kept = []
@@ -47,21 +45,15 @@ def dead_letter(dead: PublishDead, clock_offset_s: float, version: str) -> Messa
     return Message(key, value, (*kept, *headers))
 
 
-def _facts(dead: PublishDead, clock_offset_s: float, version: str) -> dict[str, str | bytes | None]:
+def _facts(dead: PublishDead, clock_offset_s: float, version: str) -> Facts:
     record, error = dead.record, dead.error
     position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
-    return {
-        "original-topic": record.tp.topic,
-        "original-partition": str(record.tp.partition),
-        "original-offset": str(record.offset),
-        "original-timestamp": str(record.timestamp_ms),
-        "original-key": record.key,
-        "original-null-headers": ",".join(name for name, value in record.headers if value is None) or None,
+    return origin_facts(record) | {
         "dead-id": result_id(dead.event.source or "", dead.event.id or "", position),
         "event-id": dead.event.id,
         "attempts": str(dead.attempts),
-        "first-failed-at": _time(dead.first_failed_at + clock_offset_s),
-        "last-failed-at": _time(dead.last_failed_at + clock_offset_s),
+        "first-failed-at": iso_time(dead.first_failed_at + clock_offset_s),
+        "last-failed-at": iso_time(dead.last_failed_at + clock_offset_s),
         "error-code": error.code,
         "error-class": error.retry.value,
         "error-message": error.message,
@@ -71,7 +63,7 @@ def _facts(dead: PublishDead, clock_offset_s: float, version: str) -> dict[str, 
     }
 
 
-def _whereabouts(record: SourceRecord) -> dict[str, str | bytes | None]:
+def _whereabouts(record: SourceRecord) -> Facts:
     value = record.value or b""
     return {"original-size": str(len(value)), "original-sha256": hashlib.sha256(value).hexdigest()}
 
@@ -80,11 +72,3 @@ def _left_out(record: SourceRecord) -> Iterator[str]:
     yield "value"
     if record.headers:
         yield "headers"
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value.encode("utf-8", "replace") if isinstance(value, str) else value
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

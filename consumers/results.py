@@ -4,11 +4,13 @@ Structured, so that one line of a results file is the whole event and any JSON t
 """
 
 import hashlib
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
+from consumers.core.actions import Supersede
 from consumers.events import SPEC_VERSION, STRUCTURED, ListingEvent
 from consumers.records import Message
 from serve.schemas.outcome import Outcome
@@ -83,6 +85,27 @@ def result_event(result: ListingResult, position: Position, event: ListingEvent)
         del document["traceparent"]
     headers = (("content-type", f"{STRUCTURED}; charset=UTF-8".encode()),)
     return Message(key.encode(), to_json(document), headers)
+
+
+def superseded_event(superseded: Supersede, version: str, finished_at: datetime) -> Message:
+    """The message that answers an event for which no work was done, because a newer revision was waiting."""
+    event, tp = superseded.event, superseded.record.tp
+    listing = event.listing
+    result = ListingResult(
+        event_id=event.id,
+        event_source=event.source,
+        tenant_id=listing.tenant_id,
+        listing_id=listing.listing_id,
+        revision=listing.revision,
+        outcome=Outcome.SUPERSEDED,
+        code="newer_revision_waiting",
+        message=f"Revision {superseded.by_revision} of the listing was waiting as well.",
+        finished_at=finished_at,
+        vitrine_version=version,
+    )
+    return result_event(
+        result, Position(topic=tp.topic, partition=tp.partition, offset=superseded.record.offset), event
+    )
 
 
 def shortened(result: ListingResult) -> ListingResult:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from consumers.dead_letters import PREFIX
 from consumers.events import STRUCTURED
+from consumers.headers import PREFIX
 from consumers.results import TYPE_OF
 from deploy.contracts.json_schemas import cloudevent, json_schemas
 from serve.schemas.listing import EventType

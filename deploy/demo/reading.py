@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from kafka import KafkaConsumer
 
-from consumers.dead_letters import PREFIX
+from consumers.headers import PREFIX
 from consumers.reader import Visible
 from consumers.results import parse_result
 from consumers.settings import ConsumerSettings

@@ -5,7 +5,7 @@ import time
 
 from kafka import KafkaProducer
 
-from consumers.dead_letters import PREFIX
+from consumers.headers import PREFIX
 from consumers.results import ENRICHED, SOURCE, ResultEvent
 from consumers.settings import ConsumerSettings
 from deploy.demo.reading import Answer, Answers

@@ -13,7 +13,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
-from consumers.dead_letters import PREFIX
+from consumers.headers import PREFIX
 from consumers.reader import read
 from consumers.settings import ConsumerSettings
 from deploy.services.buckets import s3_client

@@ -13,8 +13,9 @@ from referencing.jsonschema import DRAFT202012
 
 from consumers.core.actions import PublishDead
 from consumers.core.codes import DEAD_LETTER_CODES
-from consumers.dead_letters import PREFIX, dead_letter
+from consumers.dead_letters import dead_letter
 from consumers.events import BadEvent
+from consumers.headers import PREFIX
 from consumers.records import SourceRecord, TopicPartition
 from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, document
 from deploy.contracts.files import FOLDER, stale, write
