@@ -5,7 +5,7 @@ import json
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from deploy.errors import ServiceFailed
@@ -38,20 +38,41 @@ class ClusterPlan:
         return range(1, len(self.client_ports) + 1)
 
 
-def server_properties(plan: ClusterPlan, node: int, data: Path) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOptions:
+    """What the brokers have beyond a plain listener each; as their data, it is laid down with the first start."""
+
+    #: Name of the listener, which is its protocol too (`SSL`, `SASL_SSL`, ...), and its port. For one broker alone.
+    listeners: Mapping[str, int] = field(default_factory=dict)
+    #: Settings of the broker; they win over ours.
+    properties: Mapping[str, object] = field(default_factory=dict)
+    #: What the storage is formatted with, such as `--add-scram`.
+    format: Sequence[str] = ()
+
+
+#: Nothing but the plain listener.
+_PLAIN = BrokerOptions()
+
+
+def server_properties(plan: ClusterPlan, node: int, data: Path, options: BrokerOptions = _PLAIN) -> str:
     """The configuration of one combined broker and controller (kafka.apache.org, KRaft)."""
     alone = len(plan.client_ports) == 1
     copies, in_sync = (1, 1) if alone else (3, 2)
     controllers = [f"127.0.0.1:{port}" for port in plan.controller_ports]
     voters = ",".join(f"{number}@{address}" for number, address in enumerate(controllers, 1))
+    listeners = {
+        "PLAINTEXT": f"127.0.0.1:{plan.client_ports[node - 1]}",
+        "CONTROLLER": controllers[node - 1],
+        **{name: f"127.0.0.1:{port}" for name, port in options.listeners.items()},
+    }
     properties = {
         "process.roles": "broker,controller",
         "node.id": node,
         # A node formatted with --standalone has a dynamic quorum, which refuses a fixed list of voters.
         **({"controller.quorum.bootstrap.servers": controllers[0]} if alone else {"controller.quorum.voters": voters}),
-        "listeners": f"PLAINTEXT://127.0.0.1:{plan.client_ports[node - 1]},CONTROLLER://{controllers[node - 1]}",
+        "listeners": ",".join(f"{name}://{address}" for name, address in listeners.items()),
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(_protocol(name) for name in listeners),
         "log.dirs": data,
         "default.replication.factor": copies,
         "min.insync.replicas": in_sync,
@@ -66,8 +87,13 @@ def server_properties(plan: ClusterPlan, node: int, data: Path) -> str:
         "broker.session.timeout.ms": 3000,
         # A misspelt topic must be an error, not a new topic.
         "auto.create.topics.enable": "false",
+        **options.properties,
     }
     return "".join(f"{key}={value}\n" for key, value in properties.items())
+
+
+def _protocol(listener: str) -> str:
+    return f"{listener}:{'PLAINTEXT' if listener == 'CONTROLLER' else listener}"
 
 
 class RealKafka:
@@ -83,12 +109,14 @@ class RealKafka:
         *,
         brokers: int = 1,
         leash: bool = True,
+        options: BrokerOptions = _PLAIN,
     ) -> None:
         self._folder = folder.absolute()
         self._topics = topics
         self._settings = settings
         self._brokers = brokers
         self._leash = leash
+        self._options = options
         self._plan: ClusterPlan | None = None
         self._nodes: dict[int, Child] = {}
 
@@ -135,9 +163,9 @@ class RealKafka:
         )
         for node in plan.nodes:
             file = self._properties(node)
-            write_atomically(file, server_properties(plan, node, self._folder / f"node{node}"))
+            write_atomically(file, server_properties(plan, node, self._folder / f"node{node}", self._options))
             alone = ["--standalone"] if self._brokers == 1 else []
-            _run([*storage, "format", *alone, "-t", plan.cluster_id, "-c", str(file)])
+            _run([*storage, "format", *alone, *self._options.format, "-t", plan.cluster_id, "-c", str(file)])
         write_atomically(self._folder / "cluster.json", json.dumps(asdict(plan)))
         return plan
 
