@@ -161,6 +161,10 @@ class Removal:
 class ResultIndex(Protocol):
     """What was answered: last revision, outcome, result and object keys per tenant and listing. Blocking.
 
+    A replay (`EnrichItem.replay`) is told to do the work though its event was answered or is stale, and changes no
+    answer and no revision. It removes nothing, and never brings back what was deleted: an event of a deleted listing
+    stays `stale`. Its objects belong to the listing and go with it.
+
     Every method raises `IndexUnavailable` when the database does not answer, `IndexBusy` when it cannot do this now,
     and `IndexFailed` when it refuses.
     """

@@ -65,6 +65,8 @@ class SqlIndex:
         """
         with self._database.transaction() as connection:
             listing = lock_listing(connection, item)
+            if item.replay:
+                return self._begin_again(item, listing)
             if (known := answer_at(connection, item)) is not None:
                 return Answered(result=known)
             if first := answered_elsewhere(connection, item):
@@ -91,7 +93,11 @@ class SqlIndex:
             listing = lock_listing(connection, item)
             if listing.deleted and listing.overtakes(item):
                 raise ObjectBusy("the listing was deleted meanwhile")
-            record = claim_object(connection, listing, item.listing.revision, key, self._now(connection))
+            revision = item.listing.revision
+            if item.replay:
+                # No newer than what was answered: else the deletion that counts next could pass the object by.
+                revision = min(revision, listing.revision)
+            record = claim_object(connection, listing, revision, key, self._now(connection))
         return None if record is None else Output.model_validate_json(record)
 
     def record(self, output: Output) -> bool:
@@ -114,6 +120,9 @@ class SqlIndex:
         """Store the answer and return the one that counts: the first for this place, or `stale` if overtaken."""
         with self._database.transaction() as connection:
             listing = lock_listing(connection, item)
+            if item.replay:
+                gone = self._gone(item, listing)
+                return self._clerk.stale(item, listing.revision) if gone else result
             if (known := answer_at(connection, item)) is not None:
                 return known
             if item.type is EventType.DELETED:
@@ -134,6 +143,18 @@ class SqlIndex:
             if not gone:
                 return total
             total += gone
+
+    def _begin_again(self, item: EnrichItem, listing: ListingState) -> Answered | Accepted | Removal:
+        """Decide what a replay needs. Nothing is kept, so it may be repeated and abandoned at will."""
+        if item.type is EventType.DELETED:
+            return Removal()
+        if self._gone(item, listing):
+            return Answered(result=self._clerk.stale(item, listing.revision))
+        return Accepted()
+
+    def _gone(self, item: EnrichItem, listing: ListingState) -> bool:
+        """Whether a replay would bring back the images of a listing that was deleted."""
+        return item.type is not EventType.DELETED and listing.deleted and listing.overtakes(item)
 
     def _now(self, connection: Connection) -> int:
         return self._now_ms(connection) // 1000

@@ -29,6 +29,8 @@ class EnrichItem(_Message):
     attempt: int = 1
     #: No further try will come: answer with what can be had instead of asking for a retry.
     final: bool = False
+    #: Do the work whatever was answered before, and leave no answer behind: somebody wants to see today's images.
+    replay: bool = False
     listing: Listing
 
 

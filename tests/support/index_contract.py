@@ -310,6 +310,51 @@ class IndexContract:
         assert index.finish(newer, answer(newer)).outcome is Outcome.ENRICHED
         assert index.claim(newer, "k1") == output("k1")
 
+    def test_a_replay_is_work_whatever_was_answered(self, index: SqlIndex) -> None:
+        first = event(revision=1, offset=1)
+        work(index, first, "k1")
+        work(index, event(revision=5, offset=2, kind=UPDATED), "k2")
+        for done in (first, event(revision=1, offset=3, event_id="event-1")):
+            assert index.begin(done.model_copy(update={"replay": True})) == Accepted()
+
+    def test_a_replay_leaves_answers_and_revisions_as_they_are(self, index: SqlIndex) -> None:
+        known, unknown = event(revision=2, offset=1), event(revision=9, offset=2, kind=UPDATED)
+        first = work(index, known, "k1")
+        for item in (known, unknown):
+            again = item.model_copy(update={"replay": True})
+            assert work(index, again, "new").outcome is Outcome.ENRICHED
+            assert index.begin(again) == Accepted(), "its end is not kept either"
+        assert index.begin(known) == Answered(result=first)
+        assert index.begin(unknown) == Accepted()
+        assert index.begin(event(revision=3, offset=3, kind=UPDATED)) == Accepted()
+
+    def test_the_replay_of_a_deletion_removes_nothing(self, index: SqlIndex) -> None:
+        work(index, event(revision=1, offset=1), "k1")
+        gone = event(revision=2, offset=2, kind=DELETED)
+        assert work(index, gone.model_copy(update={"replay": True})).outcome is Outcome.REMOVED
+        assert index.claim(event("hat", offset=3), "k1") == output("k1")
+        assert index.begin(event(revision=1, offset=4, kind=UPDATED)) == Accepted()
+        index.begin(gone)
+        assert index.begin(gone.model_copy(update={"replay": True})) == Removal(), "a live deletion keeps its own"
+
+    def test_a_replay_never_brings_back_what_was_deleted(self, index: SqlIndex) -> None:
+        item = event(revision=1, offset=1).model_copy(update={"replay": True})
+        assert index.begin(item) == Accepted()
+        index.claim(item, "k1")
+        work(index, event(revision=2, offset=2, kind=DELETED))
+        with pytest.raises(ObjectBusy):
+            index.claim(item, "k2")
+        assert index.finish(item, answer(item)).outcome is Outcome.STALE
+        assert work(index, item, "k1").outcome is Outcome.STALE
+        listed_anew = event(revision=3, offset=3).model_copy(update={"replay": True})
+        assert work(index, listed_anew, "k3").outcome is Outcome.ENRICHED
+
+    def test_the_next_deletion_takes_along_what_a_replay_made(self, index: SqlIndex) -> None:
+        work(index, event(revision=2, offset=1), "k1")
+        for offset, revision in enumerate((1, 2, 9), 2):
+            work(index, event(revision=revision, offset=offset).model_copy(update={"replay": True}), "k1", f"r{offset}")
+        assert index.begin(event(revision=3, offset=9, kind=DELETED)) == Removal(keys=("k1", "r2", "r3", "r4"))
+
     def test_strange_names_are_kept_apart(self, index: SqlIndex) -> None:
         names = ["a\u00a0b", "a", "b" * 256, "\U0001f455" * 200, "a:b", "'; drop table x"]
         for offset, name in enumerate(names):
