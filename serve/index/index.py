@@ -65,23 +65,7 @@ class SqlIndex:
         """
         with self._database.transaction() as connection:
             listing = lock_listing(connection, item)
-            if item.replay:
-                return self._begin_again(item, listing)
-            if (known := answer_at(connection, item)) is not None:
-                return Answered(result=known)
-            if first := answered_elsewhere(connection, item):
-                return Answered(result=self._keep(connection, item, self._clerk.duplicate(item, first)))
-            deletion = item.type is EventType.DELETED
-            if listing.overtakes(item):
-                keys = condemned_keys(connection, listing, self._now(connection)) if deletion else ()
-                if keys:
-                    return Removal(keys=keys)
-                return Answered(result=self._keep(connection, item, self._clerk.stale(item, listing.revision)))
-            if not deletion:
-                return Accepted()
-            condemn_objects(connection, listing, item.listing.revision, self._now(connection))
-            note_revision(connection, item, None)
-            return Removal(keys=condemned_keys(connection, listing, self._now(connection)))
+            return self._begin_again(item, listing) if item.replay else self._begin(connection, item, listing)
 
     def claim(self, item: EnrichItem, key: str) -> Output | None:
         """Note that the listing refers to the object, before it is written; give its record if it is known.
@@ -143,6 +127,23 @@ class SqlIndex:
             if not gone:
                 return total
             total += gone
+
+    def _begin(self, connection: Connection, item: EnrichItem, listing: ListingState) -> Answered | Accepted | Removal:
+        if (known := answer_at(connection, item)) is not None:
+            return Answered(result=known)
+        if first := answered_elsewhere(connection, item):
+            return Answered(result=self._keep(connection, item, self._clerk.duplicate(item, first)))
+        deletion = item.type is EventType.DELETED
+        if listing.overtakes(item):
+            keys = condemned_keys(connection, listing, self._now(connection)) if deletion else ()
+            if keys:
+                return Removal(keys=keys)
+            return Answered(result=self._keep(connection, item, self._clerk.stale(item, listing.revision)))
+        if not deletion:
+            return Accepted()
+        condemn_objects(connection, listing, item.listing.revision, self._now(connection))
+        note_revision(connection, item, None)
+        return Removal(keys=condemned_keys(connection, listing, self._now(connection)))
 
     def _begin_again(self, item: EnrichItem, listing: ListingState) -> Answered | Accepted | Removal:
         """Decide what a replay needs. Nothing is kept, so it may be repeated and abandoned at will."""
