@@ -6,20 +6,25 @@ import sys
 
 from kafka.errors import KafkaError
 
+from consumers.access import AccessRefused, require_access
 from consumers.logs import configure
 from consumers.settings import ConsumerSettings
 from consumers.worker import Worker
 
 
 def main() -> int:
-    """Run; 0 after a clean stop, 1 where Kafka cannot be used."""
+    """Run; 0 after a clean stop, 1 where Kafka cannot be used or does not let us in."""
     settings = ConsumerSettings()
     configure(settings.log_level)
     worker = Worker(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     try:
+        require_access(settings)
         worker.run()
+    except AccessRefused as error:
+        logging.getLogger(__name__).critical("%s", error, extra={"action": "access_refused"})
+        return 1
     except KafkaError as error:
         logging.getLogger(__name__).critical("Kafka cannot be used: %r", error, extra={"action": "failed"})
         return 1

@@ -4,6 +4,8 @@
   one such record would stop its partition. Here the name is kept, its bad bytes written as `\\xff`.
 - A batch that cannot be taken apart leaves its parser dead but in place, and the next `poll` spins on it for ever, also
   long after the error was raised. Here the parser is put away; the client fetches the batch again.
+- What comes together with the end of a connection is thrown away unread: a broker that refuses a password says so and
+  hangs up, and the client only tells that somebody has hung up. Here it is read first.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
 """
 
@@ -12,6 +14,7 @@ from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.record.default_records import DefaultRecordBatch
 
 Parser = Fetcher.PartitionRecords
@@ -33,6 +36,8 @@ def mend() -> None:
     """Mend the client in this process; call before a consumer is used. Further calls do nothing."""
     DefaultRecordBatch._read_msg = _reading_any_header(DefaultRecordBatch._read_msg)
     Parser.take = _putting_away_the_dead(Parser.take)
+    for transport in (KafkaTCPTransport, KafkaSSLTransport):
+        transport._sock_recv = _reading_last_words(transport._sock_recv)
 
 
 async def wait_for(consumer: KafkaConsumer, future: Any, timeout_s: float) -> None:
@@ -63,3 +68,13 @@ def _putting_away_the_dead(take: Any) -> Any:
             raise
 
     return put_away
+
+
+def _reading_last_words(receive: Any) -> Any:
+    @functools.wraps(receive)
+    def read(transport: Any) -> Any:
+        data, error = receive(transport)
+        # The end is still there at the next call.
+        return data, None if data else error
+
+    return read

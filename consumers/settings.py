@@ -196,7 +196,8 @@ class ConsumerSettings(BaseSettings):
             options["ssl_cafile"] = self.ssl_cafile
             options["ssl_certfile"] = self.ssl_certfile
             options["ssl_keyfile"] = self.ssl_keyfile
-            options["ssl_password"] = self.ssl_password and self.ssl_password.get_secret_value()
+            # Without any, OpenSSL would ask for it at the terminal, and wait.
+            options["ssl_password"] = self.ssl_password.get_secret_value() if self.ssl_password else ""
             options["ssl_check_hostname"] = self.ssl_check_hostname
         return options
 

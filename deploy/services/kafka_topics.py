@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 
+from consumers.access import AccessRefused, admin_client
 from consumers.settings import ConsumerSettings
 from deploy.errors import DeployError, ServiceFailed
 
@@ -56,7 +57,9 @@ def _admin(bootstrap: str, api_version: tuple[int, int] | None) -> Iterator[Kafk
 def _connected(settings: ConsumerSettings, timeout_ms: int) -> Iterator[KafkaAdminClient]:
     where = f"Kafka at {settings.bootstrap}"
     try:
-        client = KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=timeout_ms)
+        client = admin_client(settings, timeout_ms / 1000)
+    except AccessRefused as error:
+        raise ServiceFailed(str(error)) from error
     except (KafkaTimeoutError, ValueError) as error:
         raise ServiceFailed(
             f"{where} cannot be reached within {timeout_ms / 1000:g} s. Is the address right (--bootstrap HOST:PORT,"

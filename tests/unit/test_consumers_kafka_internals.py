@@ -1,5 +1,6 @@
 """The mended Kafka client reads what Kafka may hold, and a batch that it cannot read does not hang it."""
 
+import socket
 import struct
 from collections import deque
 from types import SimpleNamespace
@@ -7,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from kafka import TopicPartition
 from kafka.consumer.fetcher import Fetcher
-from kafka.errors import CorruptRecordError
+from kafka.errors import CorruptRecordError, KafkaConnectionError
+from kafka.net.transport import KafkaTCPTransport
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c
 
@@ -81,6 +83,20 @@ def test_a_batch_that_cannot_be_read_raises_once_and_never_hangs_a_poll(fetcher)
 @pytest.mark.parametrize("codec", [1, 2, 3, 4])
 def test_every_codec_of_kafka_is_read(fetcher, codec):
     assert len(fetched(fetcher, batch("ok", "else", codec=codec))) == 2
+
+
+def test_the_last_words_of_a_broker_that_hangs_up_are_read():
+    kafka_internals.mend()
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    transport = KafkaTCPTransport.__new__(KafkaTCPTransport)
+    transport._sock, transport._closed, transport.host = ours, False, None
+    with ours:
+        theirs.sendall(b"wrong password")
+        theirs.close()
+        assert transport._sock_recv() == (b"wrong password", None)
+        nothing, error = transport._sock_recv()
+    assert (nothing, type(error)) == (b"", KafkaConnectionError)
 
 
 def test_mending_twice_changes_nothing():
