@@ -8,6 +8,7 @@ from consumers.core.tracker import Snapshot
 from consumers.events import BadEvent, ListingEvent
 from consumers.records import SourceRecord, TopicPartition
 from serve.schemas.exchange import EnrichItem
+from serve.schemas.outcome import Outcome
 from serve.schemas.result import ErrorInfo, ListingResult
 
 
@@ -145,11 +146,17 @@ class Finished:
     attempts: int
 
     @classmethod
-    def of(cls, event_id: str | None, message: Publish | PublishDead, attempt: int) -> "Finished":
-        """The end that this message is."""
-        if isinstance(message, PublishDead):
-            return cls(message.record, event_id, None, message.error.code, message.attempts)
-        return cls(message.record, event_id, message.result.outcome.value, message.result.code, attempt)
+    def of(cls, event_id: str | None, message: Outgoing, attempt: int) -> "Finished | None":
+        """The end that this message is; None where the event goes on in a retry topic."""
+        match message:
+            case PublishDead(record=record, error=error, attempts=attempts):
+                return cls(record, event_id, None, error.code, attempts)
+            case Publish(record=record, result=result):
+                return cls(record, event_id, result.outcome.value, result.code, attempt)
+            case Supersede(record=record):
+                return cls(record, event_id, Outcome.SUPERSEDED.value, None, attempt)
+            case PublishRetry():
+                return None
 
 
 @dataclass(frozen=True, slots=True)

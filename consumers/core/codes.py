@@ -12,6 +12,7 @@ class FailureCode(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"  #: no answer in time, each time
     REQUEST_REJECTED = "request_rejected"  #: Serve finds the request wrong: 400, 413, 422
     ANSWER_MISMATCH = "answer_mismatch"  #: the answers were for another event
+    HEAD_BLOCKED = "head_blocked"  #: it held back its partition, again and again, while all behind it was done
     RESULT_UNPUBLISHABLE = "result_unpublishable"  #: answered, but its result is too large even when shortened
 
 

@@ -5,16 +5,16 @@ known, so an answer to a try that was given up, cancelled or belonged to an olde
 """
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from consumers.core.actions import CancelItems, Send
 from consumers.core.flow import Credit
-from consumers.core.lanes import Lanes
+from consumers.core.lanes import Joined, Lanes
 from consumers.core.limits import Limits
+from consumers.core.ready import Ready
 from consumers.core.retry import RetryPolicy
-from consumers.core.task import Company, Task
+from consumers.core.task import Company, Place, Task
 from consumers.events import ListingEvent
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.result import Position
@@ -31,17 +31,18 @@ class Try:
 
 
 class Dispatcher:
-    """A live task is in exactly one place: waiting in its lane, ready, sleeping, with Serve, or given out for good."""
+    """A live task is in exactly one place: in its lane, ready, sleeping, with Serve, or answered."""
 
     def __init__(self, limits: Limits, policy: RetryPolicy, credit: Credit) -> None:
         self._limits = limits
         self._policy = policy
         self._credit = credit
-        self._lanes: Lanes[str, Task] = Lanes()
-        self._ready: deque[Task] = deque()
+        self._lanes = Lanes()
+        self._ready = Ready(limits.weights)
         self._sleeping: list[tuple[float, int, Task]] = []
         self._tries: dict[int, Try] = {}
         self._requests: dict[int, dict[int, Try]] = {}
+        self._probe = 0
         self._bytes = 0
         self._numbers = 0
 
@@ -50,29 +51,36 @@ class Dispatcher:
         """Events with Serve."""
         return len(self._tries)
 
-    def admit(self, task: Task) -> None:
-        """A new task joins its lane."""
-        if self._lanes.join(task.key, task):
-            self._ready.append(task)
+    def admit(self, task: Task) -> Joined:
+        """A new task joins its lane; those that it makes void leave, and may be the task itself."""
+        joined = self._lanes.join(task)
+        self._let_run(joined.head)
+        return joined
 
     def finish(self, task: Task) -> None:
         """The task has left for good; the next of its listing may go."""
-        follower = self._lanes.leave(task.key, task)
-        if follower is not None:
-            self._ready.append(follower)
+        self._let_run(self._lanes.leave(task))
 
     def again(self, tasks: Iterable[Task]) -> None:
         """Back to the front, in this order: nothing was tried."""
-        self._ready.extendleft(reversed(list(tasks)))
+        self._ready.put_back(tasks)
 
     def sleep(self, task: Task, until: float) -> None:
         """Ready again at this time."""
+        task.place = Place.SLEEPING
         heapq.heappush(self._sleeping, (until, self._number(), task))
 
     def wake(self, now: float) -> None:
         """Move the tasks whose time has come to the ready ones."""
         while self._sleeping and self._sleeping[0][0] <= now:
-            self._ready.append(heapq.heappop(self._sleeping)[2])
+            task = heapq.heappop(self._sleeping)[2]
+            if task.place is Place.SLEEPING:
+                task.place = Place.LANE
+                self._let_run(task if self._lanes.is_head(task) else None)
+
+    def give_up(self, task: Task) -> list[CancelItems]:
+        """Stop the try of this task, if one is under way."""
+        return self._cancel([attempt for attempt in self._tries.values() if attempt.task is task])
 
     def answered(self, ref: int) -> Task | None:
         """Serve answered this try; None if nobody waits for it any more."""
@@ -92,10 +100,11 @@ class Dispatcher:
         return late
 
     def drop(self, tasks: Iterable[Task]) -> list[CancelItems]:
-        """These tasks are no longer alive: take them out of their lanes and give up their tries."""
+        """These tasks are gone: take them out of their lanes and give up their tries."""
         keys = {task.key: None for task in tasks if isinstance(task.event, ListingEvent)}
-        self._ready.extend(self._lanes.purge(keys, lambda task: not task.live))
-        return self._cancel([attempt for attempt in self._tries.values() if not attempt.task.live])
+        for head in self._lanes.purge(keys):
+            self._let_run(head)
+        return self._cancel([attempt for attempt in self._tries.values() if attempt.task.place is Place.GONE])
 
     def cancel_all(self) -> list[CancelItems]:
         """Give up every try that is under way."""
@@ -103,28 +112,33 @@ class Dispatcher:
 
     def chunks(self, now: float, unpublished: int) -> Iterator[Send]:
         """Form requests from the ready tasks as far as the credit goes; none where too many answers wait for Kafka."""
-        if unpublished >= self._limits.max_in_flight:
+        if unpublished >= self._limits.max_unpublished:
             return
-        while self._credit.is_open(now) and (room := self._credit.items(self.in_flight)):
+        while room := self._credit.room(now, self.in_flight, probing=self._probe in self._requests):
             chunk = self._take(min(room, self._credit.per_request))
             if not chunk:
                 return
             request_id = self._number()
             self._requests[request_id] = {}
+            if self._credit.breaker.tripped:
+                self._probe = request_id
             yield Send(request_id, [self._start(task, request_id, now) for task in chunk])
 
     def _take(self, most: int) -> list[Task]:
         chunk: list[Task] = []
         size = self._bytes
-        while self._ready and len(chunk) < most:
-            task = self._ready[0]
-            if task.live:
-                if not (self._may_join(task, chunk) and self._credit.fits(size, task.record.size)):
-                    break
-                chunk.append(task)
-                size += task.record.size
-            self._ready.popleft()
+        while len(chunk) < most and (task := self._ready.peek()) is not None:
+            if not (self._may_join(task, chunk) and self._credit.fits(size, task.record.size)):
+                break
+            chunk.append(task)
+            size += task.record.size
+            self._ready.pop()
         return chunk
+
+    def _let_run(self, head: Task | None) -> None:
+        # A head that was diverted is answered already; it leaves by itself.
+        if head is not None and head.place is Place.LANE:
+            self._ready.push(head)
 
     def _may_join(self, task: Task, chunk: list[Task]) -> bool:
         if chunk:
@@ -133,17 +147,18 @@ class Dispatcher:
         return with_serve is None or Company.NONE not in (task.company, with_serve.task.company)
 
     def _start(self, task: Task, request_id: int, now: float) -> EnrichItem:
-        event, record, ref = task.listing_event, task.record, self._number()
+        event, origin, ref = task.listing_event, task.origin, self._number()
         attempt = Try(ref, task, request_id, now + self._limits.item_deadline_s)
         self._tries[ref] = attempt
         self._requests[request_id][ref] = attempt
-        self._bytes += record.size
+        self._bytes += task.record.size
+        task.place = Place.WITH_SERVE
         return EnrichItem(
             ref=ref,
             event_id=event.id,
             event_source=event.source,
             type=event.type,
-            position=Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset),
+            position=Position(topic=origin.tp.topic, partition=origin.tp.partition, offset=origin.offset),
             attempt=task.tries.attempt,
             final=self._policy.is_final(task.tries),
             listing=event.listing,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
-from consumers.core.actions import Action, Publish, PublishDead, Retried
+from consumers.core.actions import Action, Outgoing, Publish, PublishDead, PublishRetry, Retried
 from consumers.core.codes import REPLICA_LOST, FailureCode, LogCode
 from consumers.core.dispatcher import Dispatcher
 from consumers.core.flow import Credit
@@ -67,6 +67,13 @@ class Failures:
                 for task in tasks:
                     yield from self._failed(task, error, now, broken=Company.NONE)
 
+    def divert(self, task: Task, now: float) -> Iterator[Action]:
+        """The event holds back its partition: it goes on in a retry topic, or ends."""
+        yield from self._dispatcher.give_up(task)
+        message = "it was the last one open of a full window"
+        error = ErrorInfo(code=FailureCode.HEAD_BLOCKED, retry=RetryClass.DELAYED, message=message)
+        yield from self._failed(task, error, now)
+
     def overdue(self, task: Task, now: float) -> Iterator[Action]:
         """A try took too long and was given up."""
         message = f"no answer within {self._limits.item_deadline_s:g} s"
@@ -75,21 +82,16 @@ class Failures:
 
     def unpublished(self, parcel: Parcel, failed: PublishFailed, now: float) -> Iterator[Action]:
         """The broker did not take a message."""
-        if failed.permanent and (smaller := self._smaller(parcel, failed, now)) is not None:
-            self._outbox.acknowledged(failed.token)
-            self._outbox.add(parcel.task, smaller)
-            yield smaller
-            return
         wait = self._policy.wait(parcel.failures - 1, self._random.random())
+        if failed.permanent and self._replaced(parcel, failed, now):
+            return
         self._outbox.wait(parcel, now + wait.delay_s)
         error = ErrorInfo(code=LogCode.PUBLISH_FAILED, retry=RetryClass.BACK_PRESSURE, message=failed.message)
         yield Retried(parcel.task.event.id, error, wait)
 
-    def bury(self, task: Task, error: ErrorInfo, now: float) -> PublishDead:
-        """The dead letter of this event, on its way."""
-        dead = self._dead(task, error, now)
-        self._outbox.add(task, dead)
-        return dead
+    def bury(self, task: Task, error: ErrorInfo, now: float) -> None:
+        """Give the event up."""
+        self._outbox.add(task, self._dead(task, error, now))
 
     def _failed(self, task: Task, error: ErrorInfo, now: float, *, broken: Company | None = None) -> Iterator[Action]:
         """One try of one event failed; `broken`: nobody knows why, and from now on it travels in this company."""
@@ -97,24 +99,40 @@ class Failures:
             task.waits = task.waits.plus(now, self._credit.proofs)
             if task.waits.stubborn(now, self._credit.proofs, self._limits):
                 error = error.model_copy(update={"retry": RetryClass.TRANSIENT})
-        decision = self._policy.decide(error, task.tries, self._random.random(), self._credit.waits)
+        decision = self._policy.decide(error, task.tries, self._random.random(), self._credit.breaker.waits)
+        if isinstance(decision, Wait):
+            self._credit.breaker.refused(now, decision.delay_s, request=False)
+            # It sleeps by itself, longer each time: at the front of the queue it would keep all others out.
+            own = self._policy.wait(task.waits.count - 1, self._random.random())
+            self._dispatcher.sleep(task, now + max(decision.delay_s, own.delay_s))
+            yield Retried(task.event.id, error, decision)
+            return
+        self._count(task, error, now, broken)
         match decision:
-            case Wait(delay_s):
-                self._credit.close(now, delay_s)
-                # It sleeps by itself, longer each time: at the front of the queue it would keep all others out.
-                own = self._policy.wait(task.waits.count - 1, self._random.random())
-                self._dispatcher.sleep(task, now + max(delay_s, own.delay_s))
-            case RetryNow(delay_s) | RetryLater(delay_s):
-                self._count(task, error, now, broken)
-                self._dispatcher.sleep(task, now + delay_s)
             case DeadLetter():
-                self._count(task, error, now, broken)
-                yield self.bury(task, error, now)
+                self.bury(task, error, now)
                 return
+            case RetryLater(tier=tier):
+                self._outbox.add(task, self._later(task, error, tier))
+            case RetryNow(delay_s):
+                self._dispatcher.sleep(task, now + delay_s)
         yield Retried(task.event.id, error, decision)
 
-    def _smaller(self, parcel: Parcel, failed: PublishFailed, now: float) -> Publish | PublishDead | None:
-        """What to send instead of a message that is too large; None where nothing can be left out any more."""
+    def _replaced(self, parcel: Parcel, failed: PublishFailed, now: float) -> bool:
+        """Find another way for a message that is too large; False where nothing can be left out any more."""
+        task, smaller = parcel.task, self._smaller(parcel, failed, now)
+        if smaller is None and not isinstance(parcel.message, PublishRetry):
+            return False
+        self._outbox.acknowledged(failed.token)
+        if smaller is None:
+            # It does not fit into a retry topic: it waits here.
+            self._dispatcher.sleep(task, now + self._policy.delayed_s[task.tries.delayed - 1])
+        else:
+            self._outbox.add(task, smaller)
+        return True
+
+    def _smaller(self, parcel: Parcel, failed: PublishFailed, now: float) -> Outgoing | None:
+        """What to send instead of a message that is too large."""
         match parcel.message:
             case Publish(result=result) as message if not result.shortened:
                 return replace(message, token=self._outbox.token(), result=shortened(result))
@@ -126,14 +144,18 @@ class Failures:
                 return replace(message, token=self._outbox.token(), bare=True)
         return None
 
+    def _later(self, task: Task, error: ErrorInfo, tier: int) -> PublishRetry:
+        first = task.first_failed_at or 0.0
+        return PublishRetry(self._outbox.token(), task.origin, task.listing_event, error, task.tries, first, tier)
+
     def _dead(self, task: Task, error: ErrorInfo, now: float) -> PublishDead:
         first = now if task.first_failed_at is None else task.first_failed_at
         attempts = task.tries.transient + task.tries.delayed
-        return PublishDead(self._outbox.token(), task.record, task.event, error, attempts, first, now)
+        return PublishDead(self._outbox.token(), task.origin, task.event, error, attempts, first, now)
 
     def _refused(self, tasks: Sequence[Task], broken: StreamBroken, now: float) -> Retried:
-        wait = self._policy.wait(self._credit.waits, self._random.random(), broken.retry_after_s)
-        self._credit.close(now, wait.delay_s)
+        wait = self._policy.wait(self._credit.breaker.waits, self._random.random(), broken.retry_after_s)
+        self._credit.breaker.refused(now, wait.delay_s, request=True)
         self._dispatcher.again(tasks)
         error = ErrorInfo(code=LogCode.SERVE_REFUSED, retry=RetryClass.BACK_PRESSURE, message=broken.message)
         return Retried(tasks[0].event.id, error, wait)

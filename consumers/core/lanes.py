@@ -1,54 +1,99 @@
-"""Key lanes: items of one key run one by one in the order in which they came; keys do not wait for each other."""
+"""Key lanes: events of one listing run one by one, and of several revisions that wait only the newest runs at all."""
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
 
-Key = TypeVar("Key", bound=Hashable)
-Item = TypeVar("Item")
+from consumers.core.task import WAITING, Place, Task
 
 
-class Lanes(Generic[Key, Item]):
-    """One FIFO per key; only its head may run."""
+class Joined(NamedTuple):
+    """What a task's arrival means for its lane."""
+
+    #: The head that may run now, if it is another one than before.
+    head: Task | None
+    #: Tasks that are out of the lane for good, because a newer revision waits.
+    superseded: list[Task]
+    #: That revision.
+    by_revision: int
+
+
+@dataclass(slots=True)
+class _Lane:
+    queue: deque[Task]
+    #: Of the tasks with the highest revision the one that came last; all others of its revision run before it.
+    newest: Task
+
+
+class Lanes:
+    """One FIFO per listing; only its head may run."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Key, deque[Item]] = {}
+        self._lanes: dict[str, _Lane] = {}
 
     def __len__(self) -> int:
         return len(self._lanes)
 
-    def join(self, key: Key, item: Item) -> bool:
-        """Queue the item; whether it is the head, so that it may run at once."""
-        lane = self._lanes.get(key)
+    def join(self, task: Task) -> Joined:
+        """Queue the task, unless a newer revision waits already; those that it makes void leave."""
+        lane, revision = self._lanes.get(task.key), task.revision
         if lane is None:
-            self._lanes[key] = deque((item,))
-            return True
-        lane.append(item)
-        return False
+            task.laned = True
+            self._lanes[task.key] = _Lane(deque((task,)), task)
+            return Joined(task, [], revision)
+        newest = lane.newest
+        rival = newest.revision if newest.place in WAITING and newest.laned else -1
+        if revision < rival and task.replaceable:
+            return Joined(None, [task], rival)
+        void = _void(lane.queue, revision) if revision > rival >= 0 else []
+        old_head = lane.queue[0]
+        for loser in void:
+            loser.laned = False
+        if void:
+            lane.queue = deque(other for other in lane.queue if other.laned)
+        task.laned = True
+        lane.queue.append(task)
+        lane.newest = task if revision >= rival else newest
+        head = lane.queue[0]
+        return Joined(None if head is old_head else head, void, revision)
 
-    def leave(self, key: Key, item: Item) -> Item | None:
-        """The head is finished; give the item that may run now, if any. Raise ValueError if it was not the head."""
-        lane = self._lanes.get(key)
-        if lane is None or lane[0] is not item:
-            raise ValueError(f"not the head of its lane: {key!r}")
-        lane.popleft()
-        if lane:
-            return lane[0]
-        del self._lanes[key]
+    def is_head(self, task: Task) -> bool:
+        """Whether nothing of its listing is before it."""
+        return self._lanes[task.key].queue[0] is task
+
+    def leave(self, task: Task) -> Task | None:
+        """The task is finished; give the one that may run now, if that changed."""
+        if not task.laned:
+            return None
+        task.laned = False
+        queue = self._lanes[task.key].queue
+        if queue[0] is not task:
+            queue.remove(task)
+            return None
+        queue.popleft()
+        if queue:
+            return queue[0]
+        del self._lanes[task.key]
         return None
 
-    def purge(self, keys: Iterable[Key], gone: Callable[[Item], bool]) -> list[Item]:
-        """Take the items that are gone out of these lanes; give the new heads that may run now."""
+    def purge(self, keys: Iterable[str]) -> list[Task]:
+        """Take the tasks that are gone out of these lanes; give the new heads that may run now."""
         heads = []
         for key in keys:
             lane = self._lanes.get(key)
             if lane is None:
                 continue
-            kept = deque(item for item in lane if not gone(item))
-            if not kept:
+            old_head = lane.queue[0]
+            for task in lane.queue:
+                task.laned = task.place is not Place.GONE
+            lane.queue = deque(task for task in lane.queue if task.laned)
+            if not lane.queue:
                 del self._lanes[key]
-                continue
-            self._lanes[key] = kept
-            if kept[0] is not lane[0]:
-                heads.append(kept[0])
+            elif lane.queue[0] is not old_head:
+                heads.append(lane.queue[0])
         return heads
+
+
+def _void(queue: Iterable[Task], revision: int) -> list[Task]:
+    return [other for other in queue if other.place in WAITING and other.revision < revision and other.replaceable]

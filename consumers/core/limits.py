@@ -48,6 +48,11 @@ class Limits:
     #: An unanswered commit counts as failed after this time.
     commit_deadline_s: float = 5.0
 
+    @property
+    def max_unpublished(self) -> int:
+        """Answers on their way to the broker at which no new work begins."""
+        return max(self.max_in_flight, 2 * self.transaction_messages if self.transactional else 0)
+
     def __post_init__(self) -> None:
         """Refuse numbers under which nothing could move, or the bitmap could not cover the window."""
         if not 1 <= self.poll_batch < self.window <= MAX_WINDOW:

@@ -1,4 +1,4 @@
-"""Results and dead letters on their way to the broker. An event is done when its message is acknowledged, not before.
+"""What events ended in, on its way to the broker. An event is done when its message is acknowledged, not before.
 
 Every message has a token; an acknowledgement is accepted only while its token is known, so one that belongs to an
 older assignment finds nothing to change. A message that failed is sent again until it is acknowledged: its event was
@@ -9,8 +9,8 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from consumers.core.actions import Publish, PublishDead
-from consumers.core.task import Task
+from consumers.core.actions import Outgoing
+from consumers.core.task import Place, Task
 
 
 @dataclass(slots=True)
@@ -18,15 +18,16 @@ class Parcel:
     """A message that the broker has not acknowledged."""
 
     task: Task
-    message: Publish | PublishDead
+    message: Outgoing
     failures: int = 0
 
 
 class Outbox:
-    """The messages under way, and those that wait to be sent again."""
+    """The messages that are to be sent, those under way, and those that wait to be sent again."""
 
     def __init__(self) -> None:
         self._parcels: dict[int, Parcel] = {}
+        self._fresh: list[Parcel] = []
         self._waiting: list[tuple[float, int]] = []
         self._tokens = 0
 
@@ -38,9 +39,37 @@ class Outbox:
         self._tokens += 1
         return self._tokens
 
-    def add(self, task: Task, message: Publish | PublishDead) -> None:
-        """The message is being sent."""
-        self._parcels[message.token] = Parcel(task, message)
+    def add(self, task: Task, message: Outgoing) -> None:
+        """The message is to be sent."""
+        task.place = Place.ANSWERED
+        self._put(Parcel(task, message))
+
+    def take(self, now: float, most: int | None = None) -> list[Parcel]:
+        """The messages to send now, in the order in which they were added; those to be sent again come last."""
+        while self._waiting and self._waiting[0][0] <= now:
+            parcel = self._parcels.pop(heapq.heappop(self._waiting)[1], None)
+            if parcel is not None:
+                self._renew(parcel)
+        # One that was dropped meanwhile is still in the list, but no longer known.
+        fresh = [parcel for parcel in self._fresh if self._parcels.get(parcel.message.token) is parcel]
+        most = len(fresh) if most is None else most
+        self._fresh = fresh[most:]
+        return fresh[:most]
+
+    def put_back(self, parcels: Iterable[Parcel]) -> None:
+        """These were taken and not sent: they go first next time."""
+        again = []
+        for parcel in parcels:
+            if self._parcels.pop(parcel.message.token, None) is parcel:
+                parcel.message = replace(parcel.message, token=self.token())
+                self._parcels[parcel.message.token] = parcel
+                again.append(parcel)
+        self._fresh[:0] = again
+
+    @property
+    def fresh(self) -> int:
+        """How many could be taken, about."""
+        return len(self._fresh)
 
     def acknowledged(self, token: int) -> Parcel | None:
         """The broker has it; None if nobody waits for it any more."""
@@ -57,20 +86,16 @@ class Outbox:
         """Send it again at this time."""
         heapq.heappush(self._waiting, (until, parcel.message.token))
 
-    def due(self, now: float) -> list[Publish | PublishDead]:
-        """The messages to send again now, each under a new token."""
-        messages = []
-        while self._waiting and self._waiting[0][0] <= now:
-            parcel = self._parcels.pop(heapq.heappop(self._waiting)[1], None)
-            if parcel is None:
-                continue
-            parcel.message = replace(parcel.message, token=self.token())
-            self._parcels[parcel.message.token] = parcel
-            messages.append(parcel.message)
-        return messages
-
     def drop(self, tasks: Iterable[Task]) -> None:
         """Forget the messages of these tasks."""
         gone = set(map(id, tasks))
         for token in [token for token, parcel in self._parcels.items() if id(parcel.task) in gone]:
             del self._parcels[token]
+
+    def _renew(self, parcel: Parcel) -> None:
+        parcel.message = replace(parcel.message, token=self.token())
+        self._put(parcel)
+
+    def _put(self, parcel: Parcel) -> None:
+        self._parcels[parcel.message.token] = parcel
+        self._fresh.append(parcel)

@@ -30,6 +30,8 @@ class Lost:
     """Partitions were taken away before we knew; another member may have them already."""
 
     tps: Sequence[TopicPartition]
+    #: They were given up with our own client and are to come back: what is done is remembered until then.
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ class TransactionFailed:
     txn_id: int
     message: str
     too_large: int | None = None
+    #: The broker does not take offset metadata of this size: leave the bitmap out.
+    metadata_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from consumers.core.breaker import BreakerState
 from consumers.core.task import Assignment
 from consumers.records import TopicPartition
 
@@ -19,15 +20,28 @@ class Status:
     window_used: dict[TopicPartition, int]
     #: Timestamp of the oldest record that is not done, ms since 1970.
     oldest_ms: int | None
+    breaker: BreakerState
+    #: Messages that the broker has not acknowledged.
+    unpublished: int
+    #: Commits, or transactions, in a row that were never answered, or failed.
+    commits_unanswered: int
 
     @classmethod
     def of(
-        cls, assignments: Iterable[Assignment], paused: Collection[TopicPartition], in_flight: int, buffered_bytes: int
+        cls,
+        assignments: Iterable[Assignment],
+        paused: Collection[TopicPartition],
+        *,
+        in_flight: int,
+        buffered_bytes: int,
+        breaker: BreakerState,
+        unpublished: int,
+        commits_unanswered: int,
     ) -> "Status":
         """Read the state of these assignments."""
         homes = list(assignments)
         # The first task of a partition is its first incomplete offset: dicts keep the order of insertion.
-        oldest = (next(iter(a.tasks.values())).record.timestamp_ms for a in homes if a.tasks)
+        oldest = (next(iter(a.tasks.values())).origin.timestamp_ms for a in homes if a.tasks)
         return cls(
             in_flight=in_flight,
             buffered=sum(len(a.tasks) for a in homes),
@@ -36,4 +50,7 @@ class Status:
             positions={a.tp: a.tracker.position for a in homes if a.tracker.position is not None},
             window_used={a.tp: a.tracker.tracked for a in homes},
             oldest_ms=min(oldest, default=None),
+            breaker=breaker,
+            unpublished=unpublished,
+            commits_unanswered=commits_unanswered,
         )

@@ -1,13 +1,14 @@
 """An event under way, and the assignment that it belongs to."""
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 
 from consumers.core.retry import Tries
 from consumers.core.tracker import Tracker
 from consumers.core.waits import Waits
 from consumers.events import BadEvent, ListingEvent
 from consumers.records import SourceRecord, TopicPartition
+from serve.schemas.listing import EventType
 
 
 class Company(IntEnum):
@@ -18,6 +19,21 @@ class Company(IntEnum):
     NONE = 2  #: nothing at all: it may kill the replica and whatever is in it
 
 
+class Place(Enum):
+    """Where an event is. Queues may still name one that has left them: its place says that it is elsewhere."""
+
+    LANE = auto()  #: behind another event of its listing
+    READY = auto()  #: may go to Serve
+    SLEEPING = auto()  #: will be ready at a certain time
+    WITH_SERVE = auto()
+    ANSWERED = auto()  #: what it ended in is on its way to the broker
+    GONE = auto()  #: done, or its assignment is over
+
+
+#: No work is under way and none was done: a newer revision may take its turn.
+WAITING = frozenset((Place.LANE, Place.READY, Place.SLEEPING))
+
+
 @dataclass(slots=True, eq=False)
 class Assignment:
     """One stay of a partition with this worker. A partition that comes back gets a new one with a higher epoch."""
@@ -25,9 +41,12 @@ class Assignment:
     tp: TopicPartition
     epoch: int
     tracker: Tracker
+    #: What is received and not done, by offset, in the order of the offsets.
     tasks: dict[int, "Task"] = field(default_factory=dict)
     #: Version of the tracker that the broker has stored.
     committed_version: int = 0
+    #: A retry topic is not fetched before this time: its next record is not due.
+    held_until: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -40,9 +59,23 @@ class Task:
     tries: Tries = field(default_factory=Tries)
     waits: Waits = field(default_factory=Waits)
     company: Company = Company.ANY
-    #: False once it is done or its assignment is over: whatever still points to it must pass it by.
-    live: bool = True
+    place: Place = Place.LANE
+    #: Whether it stands in the lane of its listing.
+    laned: bool = False
     first_failed_at: float | None = None
+
+    @classmethod
+    def of(cls, home: Assignment, record: SourceRecord, event: ListingEvent | BadEvent) -> "Task":
+        """A task for a record that was just received; one from a retry topic brings its history along."""
+        if (told := record.retried) is None:
+            return cls(home, record, event)
+        tries = Tries(told.transient, told.delayed, told.broken)
+        return cls(home, record, event, tries, first_failed_at=told.first_failed_at)
+
+    @property
+    def origin(self) -> SourceRecord:
+        """The record where it stood first: what results and dead letters speak of."""
+        return self.record if self.record.retried is None else self.record.retried.origin
 
     @property
     def listing_event(self) -> ListingEvent:
@@ -55,3 +88,13 @@ class Task:
     def key(self) -> str:
         """The lane: tenant and listing."""
         return self.listing_event.listing.key
+
+    @property
+    def revision(self) -> int:
+        """Of two events of a listing, the one with the higher revision counts."""
+        return self.listing_event.listing.revision
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether a newer revision makes it void. A deletion is not: it removes images, which the newer one may not."""
+        return self.listing_event.type is not EventType.DELETED

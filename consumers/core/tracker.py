@@ -5,6 +5,7 @@ arrives; the next received offset proves that there is nothing to do for it.
 """
 
 from collections import deque
+from collections.abc import Collection
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,19 +25,31 @@ class Tracker:
     Invariants: `position` never falls; every received offset below it is complete; an offset is complete once.
     """
 
-    def __init__(self, committed: int | None = None, metadata: str = "") -> None:
-        """Go on from a commit: its offset and the bitmap of those done beyond it. None: never committed."""
+    def __init__(self, committed: int | None = None, metadata: str = "", known: Snapshot | None = None) -> None:
+        """Go on from a commit: its offset and the bitmap of those done beyond it. None: never committed.
+
+        `known` is what this worker knows to be done, whether or not it could commit it.
+        """
         self._base = committed
         self._received: deque[int] = deque()
         self._open: set[int] = set()
         self._next = committed if committed is not None else -1
         self._resumed = set(bitmap.decode(committed, metadata)) if committed is not None else set[int]()
+        self._done_below = -1
         self._version = 0
+        if committed is not None and known is not None:
+            self._done_below = known.offset
+            self._resumed |= {offset for offset in bitmap.decode(*known) if offset >= committed}
 
     @property
     def tracked(self) -> int:
         """Offsets received and not yet below `position`: the window in use."""
         return len(self._received)
+
+    @property
+    def open(self) -> int:
+        """Offsets of the window that are not done."""
+        return len(self._open)
 
     @property
     def position(self) -> int | None:
@@ -64,11 +77,11 @@ class Tracker:
             self._base = offset
         self._next = offset + 1
         self._received.append(offset)
-        fresh = offset not in self._resumed
+        fresh = offset >= self._done_below and offset not in self._resumed
         if fresh:
             self._open.add(offset)
         else:
-            self._resumed.remove(offset)
+            self._resumed.discard(offset)
         self._advance()
         return fresh
 
@@ -80,12 +93,16 @@ class Tracker:
         self._version += 1
         self._advance()
 
-    def snapshot(self) -> Snapshot | None:
-        """What to commit now; None before anything is known."""
+    def snapshot(self, also: Collection[int] = (), *, with_bitmap: bool = True) -> Snapshot | None:
+        """What to commit now, or as soon as the offsets `also` are done; None before anything is known."""
         if self._base is None:
             return None
-        done = (offset for offset in self._received if offset not in self._open)
-        return Snapshot(self._base, bitmap.encode(self._base, chain(done, self._resumed)))
+        open_ = self._open.difference(also) if also else self._open
+        base = next((offset for offset in self._received if offset in open_), self._next)
+        if not with_bitmap:
+            return Snapshot(base, "")
+        done = (offset for offset in self._received if offset not in open_)
+        return Snapshot(base, bitmap.encode(base, chain(done, self._resumed)))
 
     def _advance(self) -> None:
         received = self._received

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.core import actions, signals
+from consumers.core.breaker import BreakerState
 from consumers.core.engine import Engine
 from consumers.core.limits import Limits
 from consumers.core.retry import RetryPolicy
@@ -50,9 +51,11 @@ class Shop:
             case actions.Send():
                 self.tries += len(action.items)
                 return [signals.Answered(self.line(item)) for item in action.items]
-            case actions.Publish() | actions.PublishDead():
-                dead = isinstance(action, actions.PublishDead)
-                self.done[action.record.offset] = action.error.code if dead else None
+            case actions.Publish():
+                self.done[action.record.offset] = None
+                return [signals.Published(action.token)]
+            case actions.PublishDead() | actions.PublishRetry():
+                self.done[action.record.offset] = action.error.code
                 return [signals.Published(action.token)]
         return []
 
@@ -70,18 +73,25 @@ class Shop:
 def test_events_that_are_always_refused_starve_no_other(refused):
     shop = Shop(lambda offset, _: offset < refused, events=200)
     shop.run(300.0)
-    assert set(shop.done) == set(range(refused, 200))
+    answered = {offset for offset, code in shop.done.items() if code is None}
+    assert answered == set(range(refused, 200))
 
 
-def test_an_event_that_is_always_refused_ends_and_its_partition_goes_on():
-    shop = Shop(lambda offset, _: offset == 0)
-    shop.run(850.0)
+def test_an_event_that_is_always_refused_ends_though_its_partition_is_not_blocked():
+    shop = Shop(lambda offset, _: offset == 0, events=10**9, per_turn=1)
+    shop.engine = Engine(Limits(window=4096, poll_batch=1, max_in_flight=8), RetryPolicy(), Random(1))
+    shop.said = shop.engine.handle(0.0, [signals.Assigned(TP, 0), signals.CapacityChanged(8, 32)])
+    shop.run(880.0)
     assert 0 not in shop.done
-    before = shop.received
-    assert TP in shop.engine.status().paused
     shop.run(1000.0)
     assert {offset: code for offset, code in shop.done.items() if code} == {0: "store_unavailable"}
-    assert shop.received > before
+
+
+def test_the_head_of_a_full_window_is_diverted_and_its_partition_goes_on():
+    shop = Shop(lambda offset, _: offset == 0)
+    shop.run(120.0)
+    assert {offset: code for offset, code in shop.done.items() if code} == {0: "head_blocked"}
+    assert shop.received > 1000
 
 
 @pytest.mark.parametrize("begins", [0.0, 5.0, 17.0])
@@ -94,8 +104,22 @@ def test_an_outage_of_hours_ends_no_event(begins):
 def test_an_outage_is_not_asked_without_end():
     shop = Shop(lambda _, now: True, events=100)
     shop.run(3600.0)
-    # The gate opens every 5 to 10 s, for as many events as Serve has room for.
-    assert shop.tries < 8 * 3600 / 5 + 100
+    # The gate opens every 5 to 10 s, for one event.
+    assert shop.tries < 3600 / 5 + 100
+
+
+def test_an_outage_pauses_consumption_lets_one_event_try_and_ends_by_itself():
+    shop = Shop(lambda _, now: now < 60.0, events=300, per_turn=10)
+    shop.run(50.0)
+    assert shop.engine.status().breaker is not BreakerState.CLOSED
+    assert shop.engine.status().paused == {TP}
+    assert shop.received < 150
+    tries = shop.tries
+    shop.run(59.0)
+    assert shop.tries - tries <= 2
+    shop.run(120.0)
+    assert shop.engine.status().breaker is BreakerState.CLOSED
+    assert shop.done == dict.fromkeys(range(300))
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 20)), min_size=1, max_size=200))

@@ -7,7 +7,7 @@ import pytest
 from consumers.core import actions, bitmap, signals
 from consumers.core.engine import Engine
 from consumers.core.limits import Limits
-from consumers.core.retry import RetryPolicy, Wait
+from consumers.core.retry import RetryPolicy, Tries, Wait
 from consumers.records import TopicPartition
 from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import RetryClass
@@ -121,7 +121,8 @@ def test_credit_in_bytes_but_a_large_event_goes_when_it_is_alone():
 
 def test_a_later_event_of_a_listing_waits_for_the_earlier_one():
     driver = Driver()
-    (first,) = driver.receive("same", "same")
+    (first,) = driver.receive("same")
+    driver.receive("same", start=1)
     publish = driver.answer(first)
     assert driver.sent() == []
     driver.tell(signals.Published(publish.token))
@@ -151,15 +152,18 @@ def test_a_permanent_error_is_a_dead_letter_at_once():
     assert driver.got(actions.PublishDead)[0].attempts == 1
 
 
-def test_a_delayed_error_waits_half_a_minute_and_holds_back_its_listing_only():
+def test_a_delayed_error_goes_to_a_retry_topic_and_that_completes_its_offset():
     driver = Driver()
     item, _ = driver.receive("a", "b")
     driver.receive("a", start=2)
-    driver.fail(item, RetryClass.DELAYED)
-    driver.tell(after=29.0)
+    driver.fail(item, RetryClass.DELAYED, after=2.0)
+    (retry,) = driver.got(actions.PublishRetry)
+    assert (retry.tier, retry.tries, retry.first_failed_at, retry.record.offset) == (0, Tries(delayed=1), 2.0, 0)
     assert driver.sent() == []
-    driver.tell(after=1.1)
-    assert [item.event_id for item in driver.sent()] == ["e0"]
+    driver.tell(signals.Published(retry.token))
+    assert driver.got(actions.Finished) == []
+    assert [item.event_id for item in driver.sent()] == ["e2"], "the later event need not wait for the retry"
+    assert driver.commit()[0] == 1
 
 
 def test_a_bad_event_is_a_dead_letter_and_done_when_that_is_acknowledged():

@@ -1,4 +1,4 @@
-"""Bitmap, tracker and lanes."""
+"""Bitmap and tracker."""
 
 import base64
 import zlib
@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.core import bitmap
-from consumers.core.lanes import Lanes
-from consumers.core.tracker import Tracker
+from consumers.core.tracker import Snapshot, Tracker
 
 bases = st.integers(0, 2**62)
 
@@ -134,30 +133,21 @@ def test_marks_of_an_earlier_life_stay_in_the_next_commit():
     assert bitmap.decode(*tracker.snapshot()) == {13, 15}
 
 
-@given(st.lists(st.sampled_from("abc"), max_size=40), st.data())
-def test_lanes_run_one_by_one_in_order(keys, data):
-    lanes: Lanes[str, tuple[str, int]] = Lanes()
-    items = [(key, number) for number, key in enumerate(keys)]
-    running = [item for item in items if lanes.join(item[0], item)]
-    finished = []
-    while running:
-        item = running.pop(data.draw(st.integers(0, len(running) - 1)))
-        assert item[0] not in {other[0] for other in running}
-        finished.append(item)
-        if (follower := lanes.leave(item[0], item)) is not None:
-            running.append(follower)
-    assert len(lanes) == 0
-    for key in "abc":
-        assert [item for item in finished if item[0] == key] == [item for item in items if item[0] == key]
+@given(known=st.integers(0, 30), committed=st.integers(0, 30), done=st.sets(st.integers(31, 60)))
+def test_what_this_worker_knows_to_be_done_is_not_done_again(known, committed, done):
+    remembered = Snapshot(known, bitmap.encode(known, done))
+    tracker = Tracker(committed, "", remembered)
+    fresh = [offset for offset in range(committed, 70) if tracker.deliver(offset)]
+    assert fresh == [offset for offset in range(max(committed, known), 70) if offset not in done]
 
 
-def test_lanes_purge_frees_the_first_that_stays():
-    lanes: Lanes[str, int] = Lanes()
-    for item in range(4):
-        lanes.join("k", item)
-    lanes.join("other", 9)
-    assert lanes.purge(["k", "nobody"], lambda item: item in (0, 1)) == [2]
-    assert lanes.purge(["k"], lambda item: item == 3) == []
-    assert lanes.leave("k", 2) is None
-    with pytest.raises(ValueError, match="not the head"):
-        lanes.leave("k", 2)
+@given(offsets=st.sets(st.integers(0, 60), min_size=1), data=st.data())
+def test_a_snapshot_of_the_future_is_the_snapshot_when_it_has_come(offsets, data):
+    tracker = Tracker(0)
+    for offset in sorted(offsets):
+        tracker.deliver(offset)
+    also = data.draw(st.sets(st.sampled_from(sorted(offsets))))
+    foreseen = tracker.snapshot(also)
+    for offset in also:
+        tracker.complete(offset)
+    assert tracker.snapshot() == foreseen
