@@ -57,7 +57,7 @@ class Authority:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         builder = self._builder(subject, key, days).add_extension(address, critical=False)
         certificate = builder.add_extension(usage, critical=False).sign(self._key, hashes.SHA256())
-        file = f"{name}{days}{password or ''}"
+        file = f"{name}{days}"
         return self._write(f"{file}.crt", _pem(certificate)), self._write(f"{file}.key", _key_pem(key, password))
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
