@@ -17,13 +17,16 @@ from serve.schemas.result import ErrorInfo
 from tests.support.listing_events import result_for
 
 
+_ERRORS = {"bad": RetryClass.PERMANENT, "flaky": RetryClass.TRANSIENT, "late": RetryClass.DELAYED}
+
+
 class CutError(Exception):
     """Ends the answer stream in the middle."""
 
 
 @dataclass
 class FakeServe:
-    """`with FakeServe() as serve: serve.url`. Words: fine, slow, flaky, bad, cut, poison."""
+    """`with FakeServe() as serve: serve.url`. Words: fine, slow, flaky, late, bad, cut, poison."""
 
     delay_s: float = 0.0
     capacity: int = 64
@@ -93,7 +96,7 @@ class FakeServe:
         await asyncio.sleep(0.3 if word == "slow" else self.delay_s)
         if word == "poison" or (word == "cut" and item.attempt == 1):
             raise CutError
-        if word == "bad" or (word == "flaky" and item.attempt == 1):
-            retry = RetryClass.PERMANENT if word == "bad" else RetryClass.TRANSIENT
-            return ErrorLine(ref=item.ref, error=ErrorInfo(code=f"{word}_listing", retry=retry, message=word))
+        first = len(self.seen[item.event_id]) == 1
+        if word == "bad" or (word in _ERRORS and first):
+            return ErrorLine(ref=item.ref, error=ErrorInfo(code=f"{word}_listing", retry=_ERRORS[word], message=word))
         return ResultLine(ref=item.ref, result=result_for(item))
