@@ -16,7 +16,6 @@ from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
 from tests.support.listing_events import result_for
 
-
 _ERRORS = {"bad": RetryClass.PERMANENT, "flaky": RetryClass.TRANSIENT, "late": RetryClass.DELAYED}
 
 
