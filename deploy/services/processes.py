@@ -83,8 +83,20 @@ def _session(pid: int) -> list[ProcessRecord]:
     for entry in _PROC.iterdir():
         stat = _stat(int(entry.name)) if entry.name.isdigit() else None
         if stat is not None and stat.session == pid and (started := start_mark(stat.pid)) is not None:
-            found.append(ProcessRecord(name="", pid=stat.pid, started=started))
+            found.append(ProcessRecord(name=_title(stat.pid), pid=stat.pid, started=started))
     return found
+
+
+def _title(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def session_of(record: ProcessRecord) -> list[ProcessRecord]:
+    """The process and all that it started, named by their titles; none where it has gone."""
+    return _session(record.pid) if _holds_its_number(record) else []
 
 
 def send_signal(record: ProcessRecord, number: signal.Signals) -> None:

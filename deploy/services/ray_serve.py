@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import sys
 import urllib.error
 import urllib.request
@@ -16,7 +17,7 @@ from deploy.errors import ServiceFailed
 from deploy.services.atomic import write_atomically
 from deploy.services.interface import Endpoints
 from deploy.services.ports import free_ports, require_free
-from deploy.services.processes import Child, ProcessRecord
+from deploy.services.processes import Child, ProcessRecord, send_signal, session_of
 from deploy.settings import DeploySettings
 
 CONFIG = Path(__file__).parents[1] / "serve.yaml"
@@ -31,13 +32,19 @@ _ENV = {
 }
 
 
-def local_config(config: Path, port: int) -> str:
-    """The Serve config with the HTTP address of this machine, as YAML."""
+def local_config(config: Path, port: int, deployment: int = 0) -> str:
+    """The Serve config with the HTTP address of this machine, as YAML.
+
+    Another number of `deployment` is another version of the application, so that Serve replaces its replicas.
+    """
     try:
         document = yaml.safe_load(config.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ServiceFailed(f"{config} cannot be read: {error}") from error
     document["http_options"] = {**document.get("http_options", {}), "host": "127.0.0.1", "port": port}
+    if deployment:
+        for application in document["applications"]:
+            application["runtime_env"] = {"env_vars": {"VITRINE_DEPLOYMENT": str(deployment)}}
     return yaml.safe_dump(document, sort_keys=False)
 
 
@@ -78,6 +85,7 @@ class RayServe:
         self._config = config
         self._leash = leash
         self._child: Child | None = None
+        self._deployment = 0
 
     @property
     def url(self) -> str:
@@ -88,8 +96,7 @@ class RayServe:
         """Start it and wait until `/readyz` says yes."""
         self._port = self._port or free_ports(1)[0]
         require_free(self._port, "Ray Serve")
-        config = self._folder / "serve.yaml"
-        write_atomically(config, local_config(self._config, self._port))
+        config = self._write_config()
         self._child = Child(
             self.name,
             [sys.executable, "-m", "deploy.services.serve_host", str(config), str(_ray_folder(self._folder))],
@@ -99,6 +106,22 @@ class RayServe:
         )
         self._child.start()
         self._child.wait_ready(self.healthy, self._settings.serve_timeout_s, every_s=_ASK_EVERY_S)
+
+    def redeploy(self) -> None:
+        """Have Serve replace all replicas, one by one, as with a new version; returns at once."""
+        self._deployment += 1
+        self._write_config()
+        for record in self.processes():
+            send_signal(record, signal.SIGHUP)
+
+    def _write_config(self) -> Path:
+        config = self._folder / "serve.yaml"
+        write_atomically(config, local_config(self._config, self._port, self._deployment))
+        return config
+
+    def workers(self, title: str) -> list[ProcessRecord]:
+        """The processes of its Ray whose titles hold this text, such as `ServeReplica:vitrine:Studio`."""
+        return [one for record in self.processes() for one in session_of(record) if title in one.name]
 
     def stop(self) -> None:
         """Stop it with all its workers."""

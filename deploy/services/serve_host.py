@@ -3,12 +3,13 @@
     python -m deploy.services.serve_host CONFIG RAY_FOLDER
 
 `serve run` would start Ray with its dashboard, ten more processes. So Ray is started here first, and `serve run` finds
-it. SIGTERM and SIGINT stop both.
+it. SIGTERM and SIGINT stop both; SIGHUP deploys the config once more, as it reads then.
 """
 
 import shutil
 import signal
 import sys
+from contextlib import suppress
 
 import ray
 from ray.serve.scripts import cli
@@ -24,6 +25,7 @@ def main(config: str, ray_folder: str) -> None:
         start_ray(ray_folder)
         # `serve run` stops cleanly on KeyboardInterrupt only.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, lambda *_: deploy_again(config))
         cli(["run", config])
     finally:
         ray.shutdown()
@@ -49,6 +51,16 @@ def start_ray(ray_folder: str, attempts: int = _ATTEMPTS) -> None:
             print(f"Ray did not start (attempt {attempt} of {attempts}): {error}", flush=True)  # noqa: T201
         else:
             return
+
+
+def deploy_again(config: str) -> None:
+    """Hand the config to the Serve that runs; it replaces its replicas one by one if the application changed."""
+    try:
+        # It ends as a command line does.
+        with suppress(SystemExit):
+            cli(["run", "--non-blocking", config])
+    except Exception as error:  # noqa: BLE001 - what runs shall run on
+        print(f"{config} was not deployed again: {error}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

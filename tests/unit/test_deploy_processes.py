@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import ServiceFailed
-from deploy.services.processes import Child, ProcessRecord, alive, start_mark, stop_process, tail
+from deploy.services.processes import Child, ProcessRecord, alive, session_of, start_mark, stop_process, tail
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 POLITE = """
@@ -97,6 +97,17 @@ def test_grandchildren_go_with_their_parent(children: list[Child], tmp_path: Pat
     assert not gone(grandchild)
     child.stop(5)
     assert gone(grandchild)
+
+
+def test_a_session_is_the_process_and_all_that_it_started(children: list[Child], tmp_path: Path) -> None:
+    child = start(children, PARENT, tmp_path / "log")
+    said(child, "up")
+    grandchild = int(next(line for line in tail(child.log).splitlines() if line.startswith("child")).split()[1])
+    members = {member.pid: member.name for member in session_of(record_of(child))}
+    assert members.keys() == {record_of(child).pid, grandchild}
+    assert "SIG_IGN" in members[grandchild]
+    child.stop(5)
+    assert session_of(record_of(child)) == []
 
 
 def test_grandchildren_go_although_their_parent_crashed(children: list[Child], tmp_path: Path) -> None:

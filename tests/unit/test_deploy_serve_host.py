@@ -37,3 +37,21 @@ def test_a_ray_that_never_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(Exception, match="timed out"):
         serve_host.start_ray("/tmp/unused", attempts=2)
     assert ray.story.count("init") == 2
+
+
+def test_deploying_again_hands_the_config_over_and_survives_a_bad_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[list[str]] = []
+
+    def cli(arguments: list[str]) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise ValueError("no such field")
+        raise SystemExit(0)
+
+    monkeypatch.setattr(serve_host, "cli", cli)
+    serve_host.deploy_again("serve.yaml")
+    serve_host.deploy_again("serve.yaml")
+    assert calls == [["run", "--non-blocking", "serve.yaml"]] * 2
+    assert "was not deployed again: no such field" in capsys.readouterr().out

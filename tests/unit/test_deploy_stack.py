@@ -141,3 +141,9 @@ def test_the_serve_config_keeps_all_but_its_address() -> None:
     assert "host: 127.0.0.1" in text
     assert "port: 12345" in text
     assert "import_path: serve.app:build_app" in text
+
+
+def test_a_further_deployment_is_another_version_of_the_application() -> None:
+    first, second = local_config(CONFIG, 12345), local_config(CONFIG, 12345, deployment=2)
+    assert "VITRINE_DEPLOYMENT" not in first
+    assert "VITRINE_DEPLOYMENT: '2'" in second
