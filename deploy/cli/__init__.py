@@ -29,6 +29,7 @@ COMMANDS = {
     "produce": "produce",
     "consume": "consume",
     "tail": "tail",
+    "dlq": "dlq",
     "doctor": "doctor",
     "recipes": "catalog",
     "channels": "catalog",
