@@ -106,7 +106,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class SeekBack:
-    """Fetch from this offset again later: what was received from there on is not due yet, and was dropped."""
+    """Fetch from this offset again later: what was received from there on was dropped.
+
+    It is not due yet, or does not fit into the window.
+    """
 
     tp: TopicPartition
     offset: int

@@ -97,8 +97,10 @@ class Watermarks:
         for assignment in assignments:
             tp, was = assignment.tp, assignment.tp in self.paused
             mark = high // 2 if was else high
+            if assignment.too_far is not None and not assignment.tracker.beyond(assignment.too_far):
+                assignment.too_far = None
             full = stop or tp.topic in self._full or assignment.tracker.tracked > mark
-            wanted = full or now < assignment.held_until
+            wanted = full or now < assignment.held_until or assignment.too_far is not None
             if wanted and not was:
                 pause.append(tp)
             elif was and not wanted:

@@ -9,7 +9,7 @@ from consumers.core.limits import Limits
 from consumers.core.task import WAITING, Assignment, Place, Task
 
 _FULL = 0.9
-_DONE = 0.98
+_OPEN = 0.02
 
 
 class Heads:
@@ -25,10 +25,13 @@ class Heads:
         if now < self._next_at:
             return None
         for home in assignments:
-            tracked = home.tracker.tracked
-            if tracked > self._full and tracked - home.tracker.open > _DONE * tracked:
+            if self._is_full(home, now) and 0 < home.tracker.open <= max(1.0, _OPEN * home.tracker.tracked):
                 head = next(iter(home.tasks.values()))
                 if head.place in WAITING or head.place is Place.WITH_SERVE:
                     self._next_at = now + self._limits.divert_every_s
                     return head
         return None
+
+    def _is_full(self, home: Assignment, now: float) -> bool:
+        waits_for_room = home.too_far is not None and now - home.too_far_since > self._limits.divert_every_s
+        return waits_for_room or home.tracker.tracked > self._full

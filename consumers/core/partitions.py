@@ -51,10 +51,13 @@ class Partitions:
         passed: dict[TopicPartition, list[int]] = {}
         for record in records:
             home = self.owned.get(record.tp)
-            if home is None or now < home.held_until:
+            if home is None or now < home.held_until or home.too_far is not None:
                 continue
             if record.offset < home.tracker.expected:
                 passed.setdefault(record.tp, []).append(record.offset)
+            elif home.tracker.beyond(record.offset):
+                home.too_far, home.too_far_since = record.offset, now
+                yield actions.SeekBack(record.tp, record.offset)
             elif record.retried is not None and record.retried.due_at > now:
                 home.held_until = max(record.retried.due_at, now + _HOLD_AT_LEAST_S)
                 yield actions.SeekBack(record.tp, record.offset)

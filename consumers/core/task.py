@@ -47,6 +47,9 @@ class Assignment:
     committed_version: int = 0
     #: A retry topic is not fetched before this time: its next record is not due.
     held_until: float = 0.0
+    #: The next offset, while the window cannot hold it.
+    too_far: int | None = None
+    too_far_since: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +73,8 @@ class Task:
         if (told := record.retried) is None:
             return cls(home, record, event)
         tries = Tries(told.transient, told.delayed, told.broken)
-        return cls(home, record, event, tries, first_failed_at=told.first_failed_at)
+        company = Company.NONE if told.broken else Company.ANY
+        return cls(home, record, event, tries, company=company, first_failed_at=told.first_failed_at)
 
     @property
     def origin(self) -> SourceRecord:

@@ -85,6 +85,13 @@ class Tracker:
         self._advance()
         return fresh
 
+    def beyond(self, offset: int) -> bool:
+        """Whether the window cannot hold this offset yet: once done it would not fit into the bitmap.
+
+        Counted in offsets, not records: a gap takes room as well. Where nothing is open the window moves along.
+        """
+        return bool(self._open) and self._base is not None and offset - self._base >= bitmap.MAX_WINDOW
+
     def complete(self, offset: int) -> None:
         """Mark a received offset as done. Raise ValueError where it is not in work."""
         if offset not in self._open:

@@ -4,7 +4,9 @@ It keeps the truth (`answered`: which records have an acknowledged result or dea
 believes, and checks every action against it the moment that it comes.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from random import Random
 
 from consumers.core import actions, bitmap, signals
@@ -16,12 +18,16 @@ from consumers.core.tracker import Snapshot
 from consumers.events import ListingEvent, parse
 from consumers.records import SourceRecord, TopicPartition
 from consumers.results import result_id
+from consumers.retries import read, retry_record
 from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo, Position
 from tests.support.listing_events import result_for, source_record, structured_bytes
 
 TPS = (TopicPartition("listings.new", 0), TopicPartition("listings.new.high", 0))
+RETRY_TPS = (TopicPartition("retry.30s", 0), TopicPartition("retry.5m", 0), TopicPartition("retry.30m", 0))
+ALL_TPS = (*TPS, *RETRY_TPS)
+CREATED, DELETED = (f"org.vitrine.catalog.listing.{kind}.v1" for kind in ("created", "deleted"))
 LIMITS = Limits(
     max_in_flight=6,
     max_in_flight_bytes=1000,
@@ -32,42 +38,68 @@ LIMITS = Limits(
     buffered_high=20,
     buffered_low=10,
     commit_every=3,
+    transaction_messages=4,
 )
 POLICY = RetryPolicy()
 FROM_SERVE = ("x", REPLICA_LOST)
-Message = actions.Publish | actions.PublishDead
+Place = tuple[TopicPartition, int]
 
 
-def place_of(item: EnrichItem) -> tuple[TopicPartition, int]:
+def place_of(item: EnrichItem) -> Place:
     return TopicPartition(item.position.topic, item.position.partition), item.position.offset
 
 
+def origin_of(record: SourceRecord) -> Place:
+    first = record if record.retried is None else record.retried.origin
+    return first.tp, first.offset
+
+
 class World:
-    def __init__(self, seed: int = 0, engine_class: type[Engine] = Engine) -> None:
+    def __init__(self, seed: int = 0, engine_class: type[Engine] = Engine, *, transactional: bool = False) -> None:
         self.engine_class = engine_class
+        self.limits = replace(LIMITS, transactional=transactional)
         self.seed = seed
-        self.logs: dict[TopicPartition, list[SourceRecord]] = {tp: [] for tp in TPS}
-        self.next_offset = dict.fromkeys(TPS, 0)
+        self.logs: dict[TopicPartition, list[SourceRecord]] = {tp: [] for tp in ALL_TPS}
+        self.next_offset = dict.fromkeys(ALL_TPS, 0)
         self.committed: dict[TopicPartition, Snapshot] = {}
-        self.answered: set[tuple[TopicPartition, int]] = set()
-        #: Ids of everything acknowledged, per record: what the reader drops repeats by.
-        self.visible: dict[tuple[TopicPartition, int], set[str]] = defaultdict(set)
+        #: How many messages about the event that stood here first are with the broker.
+        self.landed: Counter[Place] = Counter()
+        #: How many there must be before this record, copy or original, counts as answered.
+        self.needs: dict[Place, int] = {}
+        #: Ids of all answers and dead letters, per event: what the reader drops repeats by.
+        self.visible: dict[Place, set[str]] = defaultdict(set)
+        #: How often each came, for transactions.
+        self.times: Counter[Place] = Counter()
         self.now = 0.0
         self.capacity = LIMITS.initial_in_flight
         self.stale: list[signals.Signal] = []
         self.start()
 
+    def is_answered(self, tp: TopicPartition, record: SourceRecord, extra: Collection[Place] = ()) -> bool:
+        """Whether the truth says that this record is done, or will be with the `extra` messages."""
+        origin = self.origin(record)
+        return self.landed[origin] + (origin in extra) >= self.needs[tp, record.offset]
+
+    def origin(self, record: SourceRecord) -> Place:
+        return origin_of(self.delivered(record))
+
+    def delivered(self, record: SourceRecord) -> SourceRecord:
+        if record.tp not in RETRY_TPS:
+            return record
+        return read(record, POLICY.delayed_s[RETRY_TPS.index(record.tp)], 0.0, self.now)
+
     # -- life --
 
     def start(self) -> None:
-        self.engine = self.engine_class(LIMITS, POLICY, Random(self.seed))
+        self.engine = self.engine_class(self.limits, POLICY, Random(self.seed))
         self.capacity = LIMITS.initial_in_flight
         self.fetch: dict[TopicPartition, int] = {}
         self.marked: dict[TopicPartition, frozenset[int]] = {}
         self.paused: set[TopicPartition] = set()
         self.requests: dict[int, dict[int, EnrichItem]] = {}
         self.cancelled: dict[int, EnrichItem] = {}
-        self.outbox: dict[int, Message] = {}
+        self.outbox: dict[int, actions.Outgoing] = {}
+        self.transaction: actions.Transact | None = None
         self.commits: dict[int, actions.Commit] = {}
         self.epoch_commit: dict[TopicPartition, int] = {}
         self.newest_stored = 0
@@ -82,6 +114,8 @@ class World:
         for commit in self.commits.values():
             if landed:
                 self.store(commit)
+        if self.transaction is not None and landed:
+            self.make_visible(self.transaction)
         self.start()
 
     def tell(self, *happened: signals.Signal) -> list[actions.Action]:
@@ -94,6 +128,9 @@ class World:
     # -- the group --
 
     def assign(self, tp: TopicPartition) -> None:
+        if self.transaction is not None and tp in self.transaction.offsets:
+            # A broker does not tell the offsets of a partition while a transaction over it is open.
+            self.end_transaction(committed=self.transaction.txn_id % 2 == 0, known=True)
         snapshot = self.committed.get(tp)
         self.fetch[tp] = snapshot.offset if snapshot else 0
         self.paused.add(tp)
@@ -102,32 +139,41 @@ class World:
         offset, metadata = (snapshot.offset, snapshot.metadata) if snapshot else (None, "")
         self.tell(signals.Assigned(tp, offset, metadata))
 
-    def leave(self, tp: TopicPartition, *, lost: bool) -> None:
+    def leave(self, tp: TopicPartition, *, lost: bool, replaced: bool = False) -> None:
         in_flight = [(ref, item) for items in self.requests.values() for ref, item in items.items()]
+        leaving = {ref for ref, attempt in self.engine._dispatcher._tries.items() if attempt.task.home.tp == tp}
+        parcels = {token: parcel.task.home.tp for token, parcel in self.engine._outbox._parcels.items()}
         tokens = list(self.outbox.items())
         self.fetch.pop(tp, None)
         self.paused.discard(tp)
-        self.suspects = {place for place in self.suspects if place[0] != tp}
-        actions_ = self.tell(signals.Lost([tp]) if lost else signals.Revoked([tp]))
-        for commit in (action for action in actions_ if isinstance(action, actions.Commit) and action.closing):
+        suspects = {place_of(item) for ref, item in in_flight if ref in leaving}
+        self.suspects = {place for place in self.suspects - suspects if place[0] != tp}
+        said = self.tell(signals.Lost([tp], replaced=replaced) if lost else signals.Revoked([tp]))
+        for commit in (action for action in said if isinstance(action, actions.Commit) and action.closing):
             assert not lost, "a lost partition was committed"
             assert set(commit.offsets) == {tp}
         for ref, item in in_flight:
-            if (item.position.topic, item.position.partition) == tp:
+            if ref in leaving:
                 assert ref in self.cancelled, "a try of a revoked partition was not cancelled"
                 self.stale.append(signals.Answered(ResultLine(ref=ref, result=result_for(item))))
         for token, message in tokens:
-            if message.record.tp == tp:
+            if parcels.get(token) == tp:
                 # The producer cannot be called back: the message lands, and its acknowledgement comes too late.
                 self.land(message)
                 del self.outbox[token]
                 self.stale.append(signals.Published(token))
 
-    def produce(self, tp: TopicPartition, listing: str, gap: int) -> None:
+    def produce(self, tp: TopicPartition, listing: str, gap: int, *, deleted: bool = False) -> None:
         offset = self.next_offset[tp] + gap
-        value = structured_bytes(f"{tp.topic}-{offset}", listing, offset) if listing else b"\xff"
-        self.logs[tp].append(source_record(tp, offset, value))
-        self.next_offset[tp] = offset + 1
+        # Two events in a row have the same revision.
+        more = {"type": DELETED if deleted else CREATED}
+        value = structured_bytes(f"{tp.topic}-{offset}", listing, offset // 2, **more) if listing else b"\xff"
+        self.append(source_record(tp, offset, value), needs=1)
+
+    def append(self, record: SourceRecord, needs: int) -> None:
+        self.logs[record.tp].append(record)
+        self.next_offset[record.tp] = record.offset + 1
+        self.needs[record.tp, record.offset] = needs
 
     def poll(self, tp: TopicPartition) -> None:
         if tp not in self.fetch or tp in self.paused:
@@ -135,7 +181,7 @@ class World:
         records = [record for record in self.logs[tp] if record.offset >= self.fetch[tp]][: LIMITS.poll_batch]
         if records:
             self.fetch[tp] = records[-1].offset + 1
-            self.tell(signals.Received(records))
+            self.tell(signals.Received([self.delivered(record) for record in records]))
 
     def rewind(self, tp: TopicPartition, records: int) -> None:
         """The client fetches some records a second time under the same assignment."""
@@ -183,12 +229,36 @@ class World:
             self.land(message)
         self.tell(signals.PublishFailed(token, "no", permanent))
 
-    def land(self, message: Message) -> None:
+    def land(self, message: actions.Outgoing) -> None:
         record, event = message.record, message.event
         place = (record.tp, record.offset)
-        self.answered.add(place)
+        self.landed[place] += 1
+        if isinstance(message, actions.PublishRetry):
+            copy = retry_record(message, 0.0, "test")
+            tp = RETRY_TPS[message.tier]
+            stamped = SourceRecord(tp, self.next_offset[tp], copy.key, copy.value, copy.headers, int(self.now * 1000))
+            self.append(stamped, needs=self.landed[place] + 1)
+            return
         position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
+        self.times[place] += 1
         self.visible[place].add(result_id(event.source or "", event.id or "", position))
+
+    def end_transaction(self, *, committed: bool, known: bool) -> None:
+        transaction, self.transaction = self.transaction, None
+        assert transaction is not None
+        number = transaction.txn_id
+        if committed:
+            self.make_visible(transaction)
+        if not known:
+            found = {tp: self.committed[tp] for tp in transaction.offsets if tp in self.committed}
+            self.tell(signals.TransactionUnknown(number, "no answer", found))
+        else:
+            self.tell(signals.Transacted(number) if committed else signals.TransactionFailed(number, "aborted"))
+
+    def make_visible(self, transaction: actions.Transact) -> None:
+        for message in transaction.messages:
+            self.land(message)
+        self.committed.update(transaction.offsets)
 
     def finish_commit(self, commit_id: int, *, stored: bool, known: bool) -> None:
         commit = self.commits.pop(commit_id)
@@ -213,17 +283,29 @@ class World:
         self.requests[action.request_id] = {item.ref: item for item in action.items}
         for item in action.items:
             tp = TopicPartition(item.position.topic, item.position.partition)
-            assert item.position.offset not in self.marked[tp], "what the bitmap marks was worked on again"
+            if not self.has_copies(place_of(item)):
+                assert item.position.offset not in self.marked[tp], "what the bitmap marks was worked on again"
             self.check_order(tp, item.position.offset, item.listing.key)
         assert item.final == (item.attempt >= POLICY.max_attempts) or item.attempt > 1
 
+    def has_copies(self, origin: Place) -> bool:
+        return any(self.origin(record) == origin for tp in RETRY_TPS for record in self.logs[tp])
+
     def check_order(self, tp: TopicPartition, offset: int, key: str) -> None:
+        """No event may be worked on while an earlier one of its listing is, unless that one does no work."""
+        on_their_way = {(message.record.tp, message.record.offset) for message in self.pending()}
         for record in self.logs[tp]:
             if record.offset >= offset:
                 break
             event = parse(record)
             if isinstance(event, ListingEvent) and event.listing.key == key:
-                assert (tp, record.offset) in self.answered, "a later event of a listing overtook an earlier one"
+                done = self.landed[tp, record.offset] or (tp, record.offset) in on_their_way
+                assert done, "a later event of a listing overtook an earlier one"
+
+    def pending(self) -> list[actions.Outgoing]:
+        """Superseded events whose messages are under way: they do no work."""
+        parcels = [parcel.message for parcel in self.engine._outbox._parcels.values()]
+        return [message for message in parcels if isinstance(message, actions.Supersede)]
 
     def do_cancelitems(self, action: actions.CancelItems) -> None:
         for ref in action.refs:
@@ -232,32 +314,61 @@ class World:
             self.stale.append(signals.Answered(ResultLine(ref=ref, result=result_for(item))))
 
     def do_publish(self, action: actions.Publish) -> None:
-        assert action.token not in self.outbox
-        self.outbox[action.token] = action
+        self.take(action)
         self.check_order(action.record.tp, action.record.offset, action.event.listing.key)
 
     def do_publishdead(self, action: actions.PublishDead) -> None:
+        self.take(action)
         assert action.error.code in (*DEAD_LETTER_CODES, *FROM_SERVE)
+
+    def do_publishretry(self, action: actions.PublishRetry) -> None:
+        self.take(action)
+        assert action.tries.delayed == action.tier + 1
+
+    def do_supersede(self, action: actions.Supersede) -> None:
+        self.take(action)
+        listing = action.event.listing
+        assert action.event.type != DELETED, "a deletion was superseded"
+        assert action.by_revision > listing.revision
+        events = (parse(record) for tp in TPS for record in self.logs[tp])
+        revisions = {e.listing.revision for e in events if isinstance(e, ListingEvent) and e.listing.key == listing.key}
+        assert action.by_revision in revisions, "superseded by an event that does not exist"
+
+    def take(self, action: actions.Outgoing) -> None:
+        assert not self.limits.transactional, "a message outside of a transaction"
         assert action.token not in self.outbox
         self.outbox[action.token] = action
 
+    def do_transact(self, action: actions.Transact) -> None:
+        assert self.transaction is None, "two transactions at a time"
+        assert self.limits.transactional
+        assert len(action.messages) <= LIMITS.transaction_messages
+        self.check_offsets(action.offsets, [(m.record.tp, m.record.offset) for m in action.messages])
+        self.transaction = action
+
+    def do_seekback(self, action: actions.SeekBack) -> None:
+        self.fetch[action.tp] = action.offset
+
     def do_commit(self, action: actions.Commit) -> None:
-        for tp, snapshot in action.offsets.items():
-            for record in self.logs[tp]:
-                if record.offset < snapshot.offset:
-                    assert (tp, record.offset) in self.answered, "a commit passed an unanswered event"
-            for offset in bitmap.decode(snapshot.offset, snapshot.metadata):
-                assert (tp, offset) in self.answered, "a bitmap marks an unanswered event"
-            assert snapshot.offset >= self.epoch_commit.get(tp, 0), "a commit went back"
-            assert len(snapshot.metadata) <= bitmap.MAX_METADATA_CHARS
-            self.epoch_commit[tp] = snapshot.offset
+        self.check_offsets(action.offsets)
         if action.closing:
             self.store(action)
         else:
             self.commits[action.commit_id] = action
 
+    def check_offsets(self, offsets: Mapping[TopicPartition, Snapshot], extra: Collection[Place] = ()) -> None:
+        for tp, snapshot in offsets.items():
+            marked = bitmap.decode(snapshot.offset, snapshot.metadata)
+            for record in self.logs[tp]:
+                if record.offset < snapshot.offset or record.offset in marked:
+                    assert self.is_answered(tp, record, extra), "offsets pass an unanswered event"
+            assert snapshot.offset >= self.epoch_commit.get(tp, 0), "a commit went back"
+            assert len(snapshot.metadata) <= bitmap.MAX_METADATA_CHARS
+            self.epoch_commit[tp] = snapshot.offset
+
     def do_pause(self, action: actions.Pause) -> None:
         assert self.paused.isdisjoint(action.tps)
+        assert set(action.tps) <= set(self.fetch)
         self.paused.update(action.tps)
 
     def do_resume(self, action: actions.Resume) -> None:
@@ -269,7 +380,7 @@ class World:
         assert action.error.code in (*FailureCode, *LogCode, *FROM_SERVE)
 
     def do_finished(self, action: actions.Finished) -> None:
-        assert (action.record.tp, action.record.offset) in self.answered
+        assert self.landed[action.record.tp, action.record.offset]
 
     def do_wentback(self, action: actions.WentBack) -> None:
         assert action.offset < action.expected <= self.next_offset[action.tp]
@@ -291,31 +402,37 @@ class World:
         assert status.buffered <= LIMITS.buffered_high + LIMITS.poll_batch
         assert set(status.window_used) == set(self.fetch)
         for tp, position in status.positions.items():
-            undone = [r.offset for r in self.logs[tp] if (tp, r.offset) not in self.answered]
+            undone = [record.offset for record in self.logs[tp] if not self.is_answered(tp, record)]
             assert position <= min(undone, default=self.next_offset[tp])
 
     # -- a calm end --
 
     def settle(self) -> None:
         """Give every partition and let everything succeed; the engine must come to an end by itself."""
-        for tp in TPS:
+        for tp in ALL_TPS:
             if tp not in self.fetch:
                 self.assign(tp)
         for _ in range(400):
             self.now += 100.0
             self.tell()
-            for tp in TPS:
+            for tp in ALL_TPS:
                 self.poll(tp)
-            for request_id, ref, _ in self.tries():
-                if request_id in self.requests and ref in self.requests[request_id]:
-                    self.answer(request_id, ref, None)
-            for token in list(self.outbox):
-                self.acknowledge(token)
-            for commit_id in list(self.commits):
-                self.finish_commit(commit_id, stored=True, known=True)
-            if all(self.is_finished(tp) for tp in TPS):
+            self.succeed()
+            if all(self.is_finished(tp) for tp in ALL_TPS):
                 return
         raise AssertionError("no progress")
+
+    def succeed(self) -> None:
+        """Everything that is under way comes to a good end."""
+        for request_id, ref, _ in self.tries():
+            if request_id in self.requests and ref in self.requests[request_id]:
+                self.answer(request_id, ref, None)
+        for token in list(self.outbox):
+            self.acknowledge(token)
+        for commit_id in list(self.commits):
+            self.finish_commit(commit_id, stored=True, known=True)
+        if self.transaction is not None:
+            self.end_transaction(committed=True, known=True)
 
     def is_finished(self, tp: TopicPartition) -> bool:
         if not self.logs[tp]:
@@ -324,6 +441,8 @@ class World:
         return (snapshot := self.committed.get(tp)) is not None and snapshot == (end, "")
 
     def check_end(self) -> None:
-        for tp, log in self.logs.items():
-            for record in log:
+        for tp in TPS:
+            for record in self.logs[tp]:
                 assert len(self.visible[tp, record.offset]) == 1, "not exactly one visible answer"
+                if self.limits.transactional:
+                    assert self.times[tp, record.offset] == 1, "visible twice without a reader that drops repeats"

@@ -1,5 +1,7 @@
 """The engine against a hostile world: whatever comes in whatever order, the promises hold."""
 
+import os
+
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -7,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from consumers.core.codes import REPLICA_LOST
 from consumers.core.signals import Break, CapacityChanged
 from serve.schemas.outcome import RetryClass
-from tests.support.consumer_world import TPS, World
+from tests.support.consumer_world import ALL_TPS, TPS, World
 
 pick = st.integers(0, 10**6)
 #: Shrinking a failure takes minutes here: switch it on when there is one.
@@ -15,25 +17,27 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 class EngineMachine(RuleBasedStateMachine):
+    transactional = False
     world: World
 
     @initialize(seed=st.integers(0, 1000))
     def begin(self, seed: int) -> None:
-        self.world = World(seed)
-        for tp in TPS:
+        self.world = World(seed, transactional=self.transactional)
+        for tp in ALL_TPS:
             self.world.assign(tp)
 
     @rule(
         tp=st.sampled_from(TPS),
         listings=st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f", ""]), min_size=1, max_size=8),
         gap=st.sampled_from([0, 0, 0, 2, 5000]),
+        deleted=st.booleans(),
     )
-    def produce(self, tp, listings, gap):
-        for listing in listings:
-            self.world.produce(tp, listing, gap)
+    def produce(self, tp, listings, gap, deleted):
+        for number, listing in enumerate(listings):
+            self.world.produce(tp, listing, gap, deleted=deleted and number == len(listings) // 2)
         self.world.poll(tp)
 
-    @rule(tp=st.sampled_from(TPS))
+    @rule(tp=st.sampled_from(ALL_TPS))
     def poll(self, tp):
         self.world.poll(tp)
 
@@ -79,14 +83,19 @@ class EngineMachine(RuleBasedStateMachine):
         commits = list(self.world.commits)
         self.world.finish_commit(commits[which % len(commits)], stored=stored, known=known)
 
+    @precondition(lambda self: self.world.transaction)
+    @rule(committed=st.sampled_from([True, True, False]), known=st.sampled_from([True, True, False]))
+    def end_transaction(self, committed, known):
+        self.world.end_transaction(committed=committed, known=known)
+
     @rule(seconds=st.sampled_from([0.05, 1.0, 6.0, 40.0, 400.0]))
     def time(self, seconds):
         self.world.now += seconds
         self.world.tell()
 
     @rule(
-        tp=st.sampled_from(TPS),
-        what=st.sampled_from(["leave", "come back", "bounce", "crash", "fetch again", "capacity"]),
+        tp=st.sampled_from(ALL_TPS),
+        what=st.sampled_from(["leave", "come back", "bounce", "replace", "crash", "fetch again", "capacity"]),
         flag=st.booleans(),
         number=st.integers(0, 6),
     )
@@ -95,15 +104,16 @@ class EngineMachine(RuleBasedStateMachine):
         world = self.world
         if what == "crash":
             world.crash(landed=flag)
-            for each in TPS:
+            for each in ALL_TPS:
                 world.assign(each)
         elif what == "fetch again":
             world.rewind(tp, number + 1)
         elif what == "capacity":
             world.tell(CapacityChanged(number, 3))
         elif what != "come back" and tp in world.fetch:
-            world.leave(tp, lost=flag)
-        if what in ("come back", "bounce") and tp not in world.fetch:
+            replaced = what == "replace"
+            world.leave(tp, lost=flag or replaced, replaced=replaced)
+        if what in ("come back", "bounce", "replace") and tp not in world.fetch:
             world.assign(tp)
         world.poll(tp)
 
@@ -122,5 +132,13 @@ class EngineMachine(RuleBasedStateMachine):
             self.world.check_end()
 
 
+class TransactionalMachine(EngineMachine):
+    transactional = True
+
+
+EXAMPLES = int(os.environ.get("VITRINE_SOAK_EXAMPLES", "300"))
+BOUNDS = settings(max_examples=EXAMPLES, stateful_step_count=50, deadline=None, phases=PHASES)
 TestEngineMachine = EngineMachine.TestCase
-TestEngineMachine.settings = settings(max_examples=80, stateful_step_count=50, deadline=None, phases=PHASES)
+TestEngineMachine.settings = BOUNDS
+TestTransactionalMachine = TransactionalMachine.TestCase
+TestTransactionalMachine.settings = BOUNDS
