@@ -10,7 +10,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from consumers.core.actions import CancelItems, Send
-from consumers.core.signals import Answered, Break, CapacityChanged, StreamBroken, StreamEnded
+from consumers.core.signals import Answered, Break, CapacityChanged, StreamBroken, StreamEnded, StreamOpened
 from consumers.inbox import Inbox
 from consumers.settings import ConsumerSettings
 from serve.schemas.exchange import NDJSON, AnswerLine, Capacity, EnrichRequest
@@ -95,11 +95,12 @@ class ServeClient:
             self._open.pop(number, None)
 
     async def _stream(self, request: Send) -> StreamBroken | None:
-        body = EnrichRequest(items=list(request.items)).model_dump_json(exclude_unset=True)
+        body = EnrichRequest(items=[item.exchange() for item in request.items]).model_dump_json(exclude_unset=True)
         headers = {"content-type": "application/json", "accept": NDJSON}
         async with self._http.stream("POST", "/v1/enrich", content=body, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
                 return await _refusal(request.request_id, response)
+            self._inbox.put(StreamOpened(request.request_id))
             try:
                 async for line in response.aiter_lines():
                     # A blank line says that Serve is still at work.

@@ -7,12 +7,17 @@
 - What comes together with the end of a connection is thrown away unread: a broker that refuses a password says so and
   hangs up, and the client only tells that somebody has hung up. Here it is read first.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
+- Clients have no end that cannot hang: `cut` and `abandon` end one that nobody waits for any more.
 """
 
+import contextlib
 import functools
+import socket
+import time
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.consumer.fetcher import Fetcher
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.record.default_records import DefaultRecordBatch
@@ -43,6 +48,49 @@ def mend() -> None:
 async def wait_for(consumer: KafkaConsumer, future: Any, timeout_s: float) -> None:
     """Await a future of the client on its own loop; raise `KafkaError` after `timeout_s`."""
     await consumer._manager.wait_for(future, timeout_s * 1000)
+
+
+def sleep(consumer: KafkaConsumer, seconds: float) -> Any:
+    """Await some time on the client's own loop."""
+    return consumer._net.sleep(seconds)
+
+
+def known_topics(consumer: KafkaConsumer) -> tuple[Mapping[str, int], Collection[str]] | None:
+    """Partitions per topic, and the topics that may not be read, as the client last heard; None before it did."""
+    cluster = consumer._cluster
+    if not cluster.brokers():
+        return None
+    return {
+        topic: len(partitions) for topic, partitions in list(cluster._partitions.items())
+    }, cluster.unauthorized_topics
+
+
+def cut(consumer: KafkaConsumer, within_s: float) -> None:
+    """End a client whatever its threads are waiting for: out of the group, its loop stopped, its sockets closed.
+
+    Frees a thread that waits for the loop, with an error. Takes about twice `within_s` at most.
+    """
+    net, coordinator, manager = consumer._net, consumer._coordinator, consumer._manager
+    consumer._closed = coordinator._heartbeat_closed = True
+    with contextlib.suppress(Exception):
+        leaving = manager.call_soon(coordinator.maybe_leave_group_async)
+        until = time.monotonic() + within_s
+        while not leaving.is_done and time.monotonic() < until:
+            time.sleep(0.01)
+    with contextlib.suppress(Exception):
+        net.stop(timeout_ms=within_s * 1000)
+    for connection in list(manager._conns.values()):
+        with contextlib.suppress(Exception):
+            connection.transport._sock.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(Exception):
+        manager.close()
+
+
+def abandon(producer: KafkaProducer) -> None:
+    """End a producer without waiting for anything, also when the process ends."""
+    producer._unregister_cleanup()
+    producer._closed = True
+    producer._sender.force_close()
 
 
 def _reading_any_header(strict: Any) -> Any:

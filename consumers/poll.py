@@ -1,30 +1,40 @@
 """The poll thread: the only one that touches the Kafka consumer, and the one that runs the engine.
 
-The client (kafka-python 3.0) runs rebalance listeners on its IO thread, while the poll thread waits inside `poll` or
-`close` until they return. So the engine, called here from both, is never called by two at a time.
+In rebalances the engine runs on the client's IO thread, see rebalance.py. Whatever waits has a deadline, or is watched
+by watchdog.py.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaPartition
-from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetMetadataTooLargeError,
+    OffsetOutOfRangeError,
+)
+from kafka.structs import ConsumerGroupMetadata
 
 from consumers import kafka_internals
-from consumers.client import ServeClient
+from consumers.consumer import ConsumerFactory, client_offsets, connect, own, source_records
 from consumers.core import actions, signals
 from consumers.core.engine import Engine
 from consumers.core.status import Status
+from consumers.driver import Driver, Publisher, Serve, Watcher
 from consumers.inbox import Inbox
-from consumers.producer import ResultProducer
+from consumers.lease import Lease, LeaseLost
+from consumers.notices import CommitRefused, PollFailed, StartedOver
+from consumers.positions import Positions
+from consumers.rebalance import Listener
 from consumers.records import SourceRecord, TopicPartition
+from consumers.retries import read as read_retried
 from consumers.settings import ConsumerSettings
+from consumers.topics import TopicWatch
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +42,27 @@ _IDLE_POLL_MS = 100
 #: While answers are awaited they are picked up at least this often.
 _BUSY_POLL_MS = 10
 _SHOW_EVERY_S = 1.0
-_READ_COMMITTED_MS = 2000
-#: Also how long a join may hang before the client tries anew. The poll thread never works, so it may be short.
-_MAX_POLL_INTERVAL_MS = 60_000
+_SETTLE_LOOK_S = 0.02
 #: Polls that fail one after another, a second apart, before the worker gives up and leaves it to its supervisor.
 _MAX_FAILED_POLLS = 60
 
-Watcher = Callable[[actions.Action], None]
 Show = Callable[[Status, dict[TopicPartition, int]], None]
 
 
+class Transacting(Protocol):
+    """Who carries out transactions."""
+
+    busy: bool
+
+    def put(self, transact: actions.Transact, group: ConsumerGroupMetadata) -> None:
+        """Begin; the answer comes through the inbox, before `busy` falls."""
+
+
 class Poller:
-    """Polls, runs the engine, carries out what it says."""
+    """Polls, runs the engine, carries out what it says. One `Poller` is one membership of the group, with its client.
+
+    `run` does all of it; a test may call `open`, `turn` and `close` by itself.
+    """
 
     def __init__(
         self,
@@ -51,210 +70,259 @@ class Poller:
         engine: Engine,
         inbox: Inbox,
         *,
-        client: ServeClient,
-        producer: ResultProducer,
-        watchers: Sequence[Watcher],
-        show: Show,
+        client: Serve,
+        producer: Publisher,
+        transactions: Transacting | None = None,
+        watchers: Sequence[Watcher] = (),
+        show: Show = lambda _status, _ends: None,
+        consumer_factory: ConsumerFactory = connect,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        lease: Lease | None = None,
     ) -> None:
+        self.lease = lease or Lease()
+        self.consumer: KafkaConsumer | None = None
+        self.stopped = False
+        self.closing = False
+        #: When the thread was last seen to move.
+        self.moved_at = clock()
+        #: A transaction that the engine waits for and that nobody has begun.
+        self.unhanded: int | None = None
         self._settings = settings
-        self._engine = engine
-        self._inbox = inbox
-        self._client = client
-        self._producer = producer
-        self._watchers = watchers
+        self._transactions = transactions
         self._show = show
-        self._consumer = _consumer(settings)
-        #: Assigned, paused, and not yet known to the engine: their commit is still to be read.
-        self._unread: set[TopicPartition] = set()
-        self._stopped = False
+        self._connect = consumer_factory
+        self._clock = clock
+        self._wall = wall
+        self._sleep = sleep
+        self._driver = Driver(
+            engine, inbox, self.lease, clock=clock, client=client, producer=producer, watchers=watchers
+        )
+        self._delays = settings.retry_delays_s
+        self._topics = TopicWatch((*settings.topics, *settings.retry_topics), self._driver.tell)
+        #: Commits without an answer, and when they were sent.
+        self._unanswered: dict[int, float] = {}
+        self._member = ""
         self._failed_polls = 0
         self._show_at = 0.0
 
     def run(self) -> None:
-        """Work until the engine says that it has stopped."""
+        """Work until the engine says that it has stopped, or until another client has taken over."""
         try:
-            self._look_for_topics()
-            self._consumer.subscribe(list(self._settings.topics), listener=_Listener(self))
-            while not self._stopped:
-                self._turn()
-        finally:
-            self._consumer.close(autocommit=False, timeout_ms=int(self._settings.commit_deadline_s * 1000))
+            self.open()
+            try:
+                while not self.stopped:
+                    self.turn()
+            finally:
+                self.close()
+        except LeaseLost:
+            log.info("the thread of a replaced client has come back", extra={"action": "returned"})
 
-    def _look_for_topics(self) -> None:
-        """Learn the partitions before joining: a member that knows none gets none, and has to join a second time."""
-        try:
-            for topic in self._settings.topics:
-                self._consumer.partitions_for_topic(topic)
-        except KafkaError as error:
-            log.warning("topics not known yet: %r", error, extra={"action": "poll_failed"})
+    def open(self) -> None:
+        """Connect and ask to join; the group answers within the next turns."""
+        settings = self._settings
+        self.consumer = self._kafka = self._connect(settings)
+        self.moved_at = self._clock()
+        there = self._look_for_topics()
+        latest = there if settings.offset_reset == "latest" else set[TopicPartition]()
+        self._positions = Positions(self._kafka, latest=latest, tell=self._driver.tell, clock=self._clock)
+        listener = Listener(assigned=self._assigned, revoked=self._revoked, lost=self._lost)
+        self._kafka.subscribe([*settings.topics, *settings.retry_topics], listener=listener)
 
-    def _turn(self) -> None:
-        records = self._poll()
-        happened: list[signals.Signal] = [*self._read_committed()]
-        if records:
-            happened.append(signals.Received(records))
-        happened += self._inbox.drain()
-        now = time.monotonic()
-        self._carry_out(self._engine.handle(now, happened))
+    def turn(self) -> None:
+        """One round: poll, tell the engine, do what it wants."""
+        self.moved_at = self._clock()
+        happened = self._poll()
+        if self._rejoined():
+            happened += self._start_over(own(self._kafka.assignment()))
+        happened += self._positions.read(self._moved)
+        self._carry_out(self._driver.step(before=happened))
+        now = self._clock()
         if now >= self._show_at:
             self._show_at = now + _SHOW_EVERY_S
-            self._show(self._engine.status(), self._ends())
+            self._topics.look(self._kafka)
+            self._show(self._driver.engine.status(), self._ends())
 
-    def _poll(self) -> list[SourceRecord]:
-        timeout_ms = _BUSY_POLL_MS if self._engine.busy else _IDLE_POLL_MS
+    def close(self) -> None:
+        """Leave the group, in a bounded time; what is done of the partitions is committed on the way."""
+        if self.lease.held:
+            self.closing = True
+            self.moved_at = self._clock()
+            self._kafka.close(autocommit=False, timeout_ms=int(self._settings.commit_deadline_s * 1000))
+
+    def take_over(self) -> None:
+        """Tell the engine that the client before this one is gone with all its partitions. Call before `run`."""
+        held = list(self._driver.engine.status().window_used)
+        self._carry_out(self._driver.step(after=[signals.Lost(held, replaced=True)]))
+
+    def stall(self, limit_s: float) -> str | None:
+        """What has not moved for this time; None where all is well. May be called from any thread."""
+        now = self._clock()
+        if now - self.moved_at > limit_s:
+            return f"the poll thread has not moved for {now - self.moved_at:.0f} s"
+        oldest = min(list(self._unanswered.values()), default=now)
+        if now - oldest > limit_s:
+            return f"a commit has had no answer for {now - oldest:.0f} s"
+        return None
+
+    # -- in --
+
+    def _look_for_topics(self) -> set[TopicPartition]:
+        """Learn the partitions before joining: a member that knows none gets none, and has to join a second time."""
+        found = set()
         try:
-            batches = self._consumer.poll(timeout_ms=timeout_ms, max_records=self._settings.poll_batch)
+            for topic in (*self._settings.topics, *self._settings.retry_topics):
+                found |= {TopicPartition(topic, n) for n in self._kafka.partitions_for_topic(topic)}
         except KafkaError as error:
-            self._failed_polls += 1
-            log.warning("poll failed: %r", error, extra={"action": "poll_failed"})
-            if self._failed_polls >= _MAX_FAILED_POLLS:
-                raise
-            time.sleep(1.0)
+            log.warning("topics not known yet: %r", error, extra={"action": "poll_failed"})
+        return {tp for tp in found if tp.topic not in self._delays}
+
+    def _moved(self) -> None:
+        self.moved_at = self._clock()
+
+    def _poll(self) -> list[signals.Signal]:
+        timeout_ms = _BUSY_POLL_MS if self._driver.engine.busy else _IDLE_POLL_MS
+        try:
+            try:
+                batches = self._kafka.poll(timeout_ms=timeout_ms, max_records=self._settings.poll_batch)
+            except (OffsetOutOfRangeError, LogTruncationError) as error:
+                return list(self._positions.repair(error))
+            except NoOffsetForPartitionError as error:
+                return self._start_over(own(error.args[0]))
+        except KafkaError as error:
+            self._poll_failed(error)
             return []
         self._failed_polls = 0
-        return [_source_record(record) for batch in batches.values() for record in batch]
+        records = [record for partition, batch in batches.items() for record in self._records(partition, batch)]
+        return [signals.Received(records)] if records else []
 
-    def _read_committed(self) -> Iterable[signals.Assigned]:
-        for tp in sorted(self._unread):
-            partition = KafkaPartition(*tp)
-            try:
-                found = self._consumer.committed(partition, metadata=True, timeout_ms=_READ_COMMITTED_MS)
-            except KafkaError as error:
-                log.warning("commit of %s cannot be read yet: %r", tp, error, extra={"action": "committed_unread"})
-                return
-            self._unread.discard(tp)
-            if found is None:
-                yield signals.Assigned(tp, None)
-                continue
-            # The client keeps the offset only. Seeking makes sure that its position is the one the bitmap belongs to.
-            self._consumer.seek(partition, found.offset)
-            yield signals.Assigned(tp, found.offset, found.metadata or "")
+    def _poll_failed(self, error: KafkaError) -> None:
+        if not self.lease.held:
+            raise LeaseLost
+        self._failed_polls += 1
+        self._driver.tell(PollFailed(type(error).__name__, str(error)))
+        if self._failed_polls >= _MAX_FAILED_POLLS:
+            raise error
+        self._sleep(1.0)
+
+    def _records(self, partition: Any, batch: Iterable[Any]) -> list[SourceRecord]:
+        tp = TopicPartition(partition.topic, partition.partition)
+        records = source_records(tp, batch)
+        delay_s = self._delays.get(tp.topic)
+        if delay_s is None:
+            return records
+        now = self._clock()
+        return [read_retried(record, delay_s, self._wall() - now, now) for record in records]
+
+    def _rejoined(self) -> bool:
+        """Whether the group forgot this member and took it in as a new one, with partitions that it had before.
+
+        Where the client hears of it only while it joins, it keeps its partitions without a word. But others may have
+        had them meanwhile.
+        """
+        member = self._kafka.group_metadata().member_id
+        if not member or member == self._member:
+            return False
+        before, self._member = self._member, member
+        return bool(before)
+
+    def _start_over(self, tps: Iterable[TopicPartition]) -> list[signals.Signal]:
+        """Begin anew with the commits of these; what is known to be done is remembered until then."""
+        held = [tp for tp in tps if tp not in self._positions]
+        if not held:
+            return []
+        self._driver.tell(StartedOver(len(held)))
+        self._positions.hold(held)
+        return [signals.Lost(held, replaced=True)]
+
+    # -- out --
 
     def _carry_out(self, wanted: Iterable[actions.Action]) -> None:
         for action in wanted:
             match action:
-                case actions.Send():
-                    self._client.send(action)
-                case actions.CancelItems():
-                    self._client.cancel(action)
-                case actions.Publish() | actions.PublishDead():
-                    self._producer.put(action)
                 case actions.Commit():
-                    self._consumer.commit_async(_offsets(action), callback=self._committed(action.commit_id))
+                    self._commit(action)
+                case actions.Transact():
+                    self._transact(action)
+                case actions.SeekBack(tp, offset):
+                    for partition in self._ours([tp]):
+                        self._kafka.seek(partition, offset)
                 case actions.Pause(tps):
-                    self._consumer.pause(*self._ours(tps))
+                    self._kafka.pause(*self._ours(tps))
                 case actions.Resume(tps):
-                    self._consumer.resume(*self._ours(tps))
+                    self._kafka.resume(*self._ours(tps))
                 case actions.Stopped():
-                    self._stopped = True
+                    self.stopped = True
                 case _:
                     pass
-            for watch in self._watchers:
-                watch(action)
 
-    def _committed(self, commit_id: int) -> Callable[[Any, Any], None]:
+    def _commit(self, commit: actions.Commit) -> Any:
+        self._unanswered[commit.commit_id] = self._clock()
+
         def done(_offsets: Any, response: Any) -> None:
-            if isinstance(response, BaseException):
-                log.warning("commit failed: %r", response, extra={"action": "commit_failed"})
-                self._inbox.put(signals.CommitFailed(commit_id, repr(response)))
-            else:
-                self._inbox.put(signals.CommitDone(commit_id))
+            self._unanswered.pop(commit.commit_id, None)
+            if not isinstance(response, BaseException):
+                self._driver.put(signals.CommitDone(commit.commit_id))
+                return
+            self._driver.tell(CommitRefused(type(response).__name__, str(response)))
+            refused = isinstance(response, OffsetMetadataTooLargeError)
+            self._driver.put(signals.CommitFailed(commit.commit_id, repr(response), refused))
 
-        return done
+        return self._kafka.commit_async(client_offsets(commit.offsets), callback=done)
+
+    def _transact(self, transact: actions.Transact) -> None:
+        self.unhanded = transact.txn_id
+        group = self._kafka.group_metadata()
+        with self.lease:
+            self.unhanded = None
+            # Without a generation the broker would take offsets from anybody.
+            if self._transactions is None or group.generation_id < 0 or not group.member_id:
+                self._driver.put(signals.TransactionFailed(transact.txn_id, "not a member of the group"))
+            else:
+                self._transactions.put(transact, group)
 
     def _ours(self, tps: Iterable[TopicPartition]) -> list[KafkaPartition]:
-        assigned = self._consumer.assignment()
-        return [KafkaPartition(*tp) for tp in tps if tp in assigned]
+        assigned = self._kafka.assignment()
+        return [KafkaPartition(*tp) for tp in tps if tp in assigned and tp not in self._positions]
 
     def _ends(self) -> dict[TopicPartition, int]:
-        assigned = self._consumer.assignment()
-        ends = {TopicPartition(*tp): self._consumer.highwater(tp) for tp in assigned}
+        assigned = self._kafka.assignment()
+        ends = {TopicPartition(*tp): self._kafka.highwater(tp) for tp in assigned}
         return {tp: end for tp, end in ends.items() if end is not None}
 
     # -- on the client's IO thread, while the poll thread waits --
 
-    def assigned(self, tps: Iterable[TopicPartition]) -> None:
-        """Partitions came: hold them until their commit is read."""
-        fresh = list(tps)
-        self._consumer.pause(*self._ours(fresh))
-        self._unread.update(fresh)
-        log.info("assigned %d partitions", len(fresh), extra={"action": "assigned", "partitions": _names(fresh)})
+    def _assigned(self, tps: list[TopicPartition]) -> None:
+        self._positions.hold(tps)
 
-    async def revoked(self, tps: Iterable[TopicPartition]) -> None:
-        """Partitions go: cancel their work, commit what is done, all within the commit deadline."""
-        gone = list(tps)
-        log.info("revoked %d partitions", len(gone), extra={"action": "revoked", "partitions": _names(gone)})
-        self._unread.difference_update(gone)
-        wanted = self._engine.handle(time.monotonic(), [*self._inbox.drain(), signals.Revoked(gone)])
+    async def _revoked(self, tps: list[TopicPartition]) -> None:
+        """Cancel their work and commit what is done, all within the commit deadline."""
+        deadline = self._clock() + self._settings.commit_deadline_s
+        await self._settle(deadline)
+        self._positions.let_go(tps)
+        if self._rejoined():
+            self._start_over(own(self._kafka.assignment()))
+            self._lost(tps)
+            return
+        wanted = self._driver.step(after=[signals.Revoked(tps)])
         closing = [action for action in wanted if isinstance(action, actions.Commit) and action.closing]
         self._carry_out(action for action in wanted if action not in closing)
         for commit in closing:
-            future = self._consumer.commit_async(_offsets(commit))
+            left_s = max(deadline - self._clock(), 0.0)
             try:
-                await kafka_internals.wait_for(self._consumer, future, self._settings.commit_deadline_s)
+                await kafka_internals.wait_for(self._kafka, self._commit(commit), left_s)
             except KafkaError as error:
                 log.warning("last commit failed: %r", error, extra={"action": "commit_failed"})
-            for watch in self._watchers:
-                watch(commit)
+            self._unanswered.pop(commit.commit_id, None)
+        await self._settle(deadline)
 
-    def lost(self, tps: Iterable[TopicPartition]) -> None:
-        """Partitions are gone already: cancel their work, commit nothing."""
-        gone = list(tps)
-        log.warning("lost %d partitions", len(gone), extra={"action": "lost", "partitions": _names(gone)})
-        self._unread.difference_update(gone)
-        self._carry_out(self._engine.handle(time.monotonic(), [signals.Lost(gone)]))
+    async def _settle(self, deadline: float) -> None:
+        """Wait for the transaction under way: it may hold offsets of what is to be given away."""
+        transactions = self._transactions
+        while transactions is not None and transactions.busy and self._clock() < deadline:
+            await kafka_internals.sleep(self._kafka, _SETTLE_LOOK_S)
 
-
-class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
-    """Hands the group's changes to the poller."""
-
-    def __init__(self, poller: Poller) -> None:
-        self._poller = poller
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        self._poller.assigned(_own(assigned))
-
-    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        await self._poller.revoked(_own(revoked))
-
-    async def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        self._poller.lost(_own(lost))
-
-
-def _consumer(settings: ConsumerSettings) -> KafkaConsumer:
-    kafka_internals.mend()
-    return KafkaConsumer(
-        **settings.client(),
-        group_id=settings.group,
-        group_instance_id=settings.group_instance_id,
-        partition_assignment_strategy=[CooperativeStickyAssignor],
-        auto_offset_reset=settings.offset_reset,
-        isolation_level=settings.isolation_level,
-        enable_auto_commit=False,
-        max_poll_records=settings.poll_batch,
-        fetch_max_bytes=settings.fetch_max_bytes,
-        max_partition_fetch_bytes=min(1024 * 1024, settings.fetch_max_bytes),
-        session_timeout_ms=int(settings.session_timeout_s * 1000),
-        heartbeat_interval_ms=int(settings.session_timeout_s * 300),
-        max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
-    )
-
-
-def _source_record(record: Any) -> SourceRecord:
-    tp = TopicPartition(record.topic, record.partition)
-    return SourceRecord(tp, record.offset, record.key, record.value, tuple(record.headers), record.timestamp)
-
-
-def _offsets(commit: actions.Commit) -> dict[KafkaPartition, OffsetAndMetadata]:
-    return {
-        KafkaPartition(*tp): OffsetAndMetadata(snapshot.offset, snapshot.metadata, -1)
-        for tp, snapshot in commit.offsets.items()
-    }
-
-
-def _own(partitions: Iterable[Any]) -> list[TopicPartition]:
-    return [TopicPartition(partition.topic, partition.partition) for partition in partitions]
-
-
-def _names(tps: Iterable[TopicPartition]) -> list[str]:
-    return [f"{tp.topic}-{tp.partition}" for tp in tps]
+    def _lost(self, tps: list[TopicPartition]) -> None:
+        self._positions.let_go(tps)
+        self._carry_out(self._driver.step(after=[signals.Lost(tps)]))

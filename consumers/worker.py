@@ -1,4 +1,4 @@
-"""A worker: engine, poll thread, Serve client and producer, wired together."""
+"""A worker: engine, poll thread, Serve client, producer and transactions, wired together."""
 
 import logging
 from random import Random
@@ -9,9 +9,12 @@ from consumers.core.engine import Engine
 from consumers.core.signals import Drain
 from consumers.inbox import Inbox
 from consumers.metrics import Metrics
+from consumers.notices import News
 from consumers.poll import Poller
 from consumers.producer import ResultProducer
 from consumers.settings import ConsumerSettings
+from consumers.transactions import Transactions
+from consumers.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -25,36 +28,49 @@ class Worker:
         self._settings = settings
         self._inbox = Inbox()
         self._stops = 0
-        self.metrics = Metrics()
+        self.metrics = Metrics(window=settings.window)
         self._client = ServeClient(settings, self._inbox)
         self._producer = ResultProducer(settings, self._inbox)
+        self._transactions = (
+            Transactions(settings, self._inbox, tell=self._tell) if settings.delivery == "transactional" else None
+        )
         self._engine = Engine(settings.limits(), settings.policy(), Random(seed))  # noqa: S311 - jitter, no secret
+        self._watchdog = Watchdog(self._poller, self._inbox, stall_s=settings.stall_s, tell=self._tell)
 
     def run(self) -> None:
         """Work until `stop`; raise `KafkaError` where the brokers cannot be used."""
-        poller = Poller(
-            self._settings,
-            self._engine,
-            self._inbox,
-            client=self._client,
-            producer=self._producer,
-            watchers=(self.metrics.saw, logs.saw),
-            show=self.metrics.show,
-        )
         if self._settings.metrics_port is not None:
             port = self.metrics.serve(self._settings.metrics_port)
             log.info("metrics at port %d", port, extra={"action": "metrics", "port": port})
-        self._client.start()
-        self._producer.start()
+        parts = [part for part in (self._client, self._producer, self._transactions) if part is not None]
+        for part in parts:
+            part.start()
         log.info("worker runs", extra={"action": "started", "group": self._settings.group})
         try:
-            poller.run()
+            self._watchdog.run()
         finally:
-            self._producer.stop(_JOIN_S)
-            self._client.stop(_JOIN_S)
+            for part in reversed(parts):
+                part.stop(_JOIN_S)
             log.info("worker has stopped", extra={"action": "stopped"})
 
     def stop(self) -> None:
         """Finish what is in flight, commit, and end; asked twice, do not wait for what is in flight."""
         self._stops += 1
+        self._watchdog.stop()
         self._inbox.put(Drain(self._settings.drain_s if self._stops == 1 else 0.0))
+
+    def _poller(self) -> Poller:
+        return Poller(
+            self._settings,
+            self._engine,
+            self._inbox,
+            client=self._client,
+            producer=self._producer,
+            transactions=self._transactions,
+            watchers=(self.metrics.saw, logs.saw),
+            show=self.metrics.show,
+        )
+
+    def _tell(self, news: News) -> None:
+        self.metrics.saw(news)
+        logs.saw(news)

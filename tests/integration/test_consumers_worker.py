@@ -42,6 +42,7 @@ class Bench:
             api_version=".".join(map(str, kafka.api_version)) if kafka.api_version else None,
             group=unique("group"),
             topics=(kafka.new_topic("new", partitions), kafka.new_topic("high", partitions)),
+            retry_topics=(kafka.new_topic("retry", partitions, ".1s"),),
             results_topic=kafka.new_topic("results", partitions),
             dead_topic=kafka.new_topic("dead", 1),
         )
@@ -80,6 +81,7 @@ class Bench:
             "api_version": self.settings.api_version or "",
             "group": self.settings.group,
             "topics": ",".join(self.settings.topics),
+            "retry_topics": ",".join(self.settings.retry_topics),
             "results_topic": self.settings.results_topic,
             "dead_topic": self.settings.dead_topic,
             "serve_url": serve.url,
@@ -157,7 +159,7 @@ def bench(real_kafka_server: KafkaServer, tmp_path: Path) -> Iterator[Bench]:
 @pytest.mark.real
 def test_every_event_has_one_answer_or_one_dead_letter(bench: Bench) -> None:
     words = ["fine"] * 12 + ["slow", "flaky", "cut", "bad", "poison"]
-    events = {f"e{n}": (f"{words[n % len(words)]}-{n % 51}", n) for n in range(204)}
+    events = {f"e{n}": (f"{words[n % len(words)]}-{n}", n) for n in range(204)}
     dead = {e for e, (listing, _) in events.items() if listing.split("-")[0] in ("bad", "poison")}
     raw = [b"{", structured_bytes("typeless", type="org.other.v1")]
     bench.produce(events, raw)
@@ -210,7 +212,7 @@ def test_a_record_that_the_broker_takes_but_not_its_dead_letter_is_put_aside_bar
 
 @pytest.mark.real
 def test_kill_in_the_middle_and_start_again(bench: Bench) -> None:
-    events = {f"e{n}": (f"fine-{n % 60}", n) for n in range(600)}
+    events = {f"e{n}": (f"fine-{n}", n) for n in range(600)}
     bench.produce(events)
     with FakeServe(delay_s=0.05, capacity=48) as serve:
         first = bench.worker(serve)
@@ -231,9 +233,9 @@ def test_kill_in_the_middle_and_start_again(bench: Bench) -> None:
 
 @pytest.mark.real
 def test_two_workers_share_and_one_leaves(bench: Bench) -> None:
-    events = {f"e{n}": (f"fine-{n % 90}", n) for n in range(1500)}
+    events = {f"e{n}": (f"fine-{n}", n) for n in range(1500)}
     bench.produce(events)
-    with FakeServe(delay_s=0.15, capacity=32) as serve:
+    with FakeServe(delay_s=0.3, capacity=32) as serve:
         first = bench.worker(serve)
         bench.wait(lambda: serve.tries > 100)
         second = bench.worker(serve)
@@ -245,7 +247,7 @@ def test_two_workers_share_and_one_leaves(bench: Bench) -> None:
         second.send_signal(signal.SIGTERM)
         assert second.wait(20) == 0
     assert visible == Counter(events.keys())
-    assert "revoked 4 partitions" in bench.log(0)
+    assert "revoked 6 partitions" in bench.log(0)
 
 
 @pytest.mark.real

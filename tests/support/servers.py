@@ -44,9 +44,9 @@ class KafkaServer:
         version = {} if self.api_version is None else {"api_version": self.api_version}
         return {"bootstrap_servers": self.bootstrap.split(","), **version, **more}
 
-    def new_topic(self, name: str = "test", partitions: int = 1) -> str:
+    def new_topic(self, name: str = "test", partitions: int = 1, end: str = "") -> str:
         """A fresh topic. The embedded broker makes topics by itself, always with four partitions."""
-        topic = unique(name)
+        topic = unique(name) + end
         if self.api_version is None:
             ensure_topics(self.bootstrap, {topic: partitions})
         return topic

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from consumers.client import ServeClient
 from consumers.core import actions, signals
+from consumers.core.breaker import BreakerState
 from consumers.core.retry import RetryNow
 from consumers.core.status import Status
 from consumers.core.tracker import Snapshot
@@ -289,6 +290,9 @@ def test_metrics_count_what_the_engine_does():
         positions={TP: 7},
         window_used={TP: 3},
         oldest_ms=int(time.time() * 1000) - 5000,
+        breaker=BreakerState.OPEN,
+        unpublished=4,
+        commits_unanswered=1,
     )
     metrics.show(status, {TP: 10})
     labels = {"topic": "listings.new", "partition": "3"}
