@@ -25,9 +25,11 @@ class SourceRecord(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of key, value and headers: what the byte limits count."""
-        headers = sum(len(name.encode("utf-8", "replace")) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
+        """Bytes of key, value and headers, about: what the byte limits count."""
+        size = len(self.key or b"") + len(self.value or b"")
+        for name, value in self.headers:
+            size += len(name) + len(value or b"")
+        return size
 
 
 class Retried(NamedTuple):

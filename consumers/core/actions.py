@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from consumers.core.retry import RetryDecision, Tries
 from consumers.core.tracker import Snapshot
@@ -9,7 +10,48 @@ from consumers.events import BadEvent, ListingEvent
 from consumers.records import SourceRecord, TopicPartition
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Outcome
-from serve.schemas.result import ErrorInfo, ListingResult
+from serve.schemas.result import ErrorInfo, ListingResult, Position
+
+
+class Item(NamedTuple):
+    """One try of an event. What goes over the wire is made of it elsewhere, off the thread that decides."""
+
+    #: Number of the try: names its answer.
+    ref: int
+    event: ListingEvent
+    #: The event where it stood first.
+    record: SourceRecord
+    attempt: int
+    final: bool
+
+    @property
+    def event_id(self) -> str:
+        """The event's own id."""
+        return self.event.id
+
+    @property
+    def position(self) -> Position:
+        """Where the event stood first."""
+        return position_of(self.record)
+
+    def exchange(self) -> EnrichItem:
+        """The item as it is sent."""
+        event = self.event
+        return EnrichItem(
+            ref=self.ref,
+            event_id=event.id,
+            event_source=event.source,
+            type=event.type,
+            position=self.position,
+            attempt=self.attempt,
+            final=self.final,
+            listing=event.listing,
+        )
+
+
+def position_of(record: SourceRecord) -> Position:
+    """Where the record stands."""
+    return Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +59,7 @@ class Send:
     """Ask Serve to answer these events."""
 
     request_id: int
-    items: Sequence[EnrichItem]
+    items: Sequence[Item]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from consumers.core.actions import CancelItems, Send
+from consumers.core.actions import CancelItems, Item, Send
 from consumers.core.flow import Credit
 from consumers.core.lanes import Joined, Lanes
 from consumers.core.limits import Limits
@@ -16,8 +16,6 @@ from consumers.core.ready import Ready
 from consumers.core.retry import RetryPolicy
 from consumers.core.task import Company, Place, Task
 from consumers.events import ListingEvent
-from serve.schemas.exchange import EnrichItem
-from serve.schemas.result import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +126,10 @@ class Dispatcher:
         chunk: list[Task] = []
         size = self._bytes
         while len(chunk) < most and (task := self._ready.peek()) is not None:
-            if not (self._may_join(task, chunk) and self._credit.fits(size, task.record.size)):
+            if not (self._may_join(task, chunk) and self._credit.fits(size, task.size)):
                 break
             chunk.append(task)
-            size += task.record.size
+            size += task.size
             self._ready.pop()
         return chunk
 
@@ -146,23 +144,13 @@ class Dispatcher:
         with_serve = next(iter(self._tries.values()), None)
         return with_serve is None or Company.NONE not in (task.company, with_serve.task.company)
 
-    def _start(self, task: Task, request_id: int, now: float) -> EnrichItem:
-        event, origin, ref = task.listing_event, task.origin, self._number()
+    def _start(self, task: Task, request_id: int, now: float) -> Item:
+        ref = self._number()
         attempt = Try(ref, task, request_id, now + self._limits.item_deadline_s)
-        self._tries[ref] = attempt
-        self._requests[request_id][ref] = attempt
-        self._bytes += task.record.size
+        self._tries[ref] = self._requests[request_id][ref] = attempt
+        self._bytes += task.size
         task.place = Place.WITH_SERVE
-        return EnrichItem(
-            ref=ref,
-            event_id=event.id,
-            event_source=event.source,
-            type=event.type,
-            position=Position(topic=origin.tp.topic, partition=origin.tp.partition, offset=origin.offset),
-            attempt=task.tries.attempt,
-            final=self._policy.is_final(task.tries),
-            listing=event.listing,
-        )
+        return Item(ref, task.listing_event, task.origin, task.tries.attempt, self._policy.is_final(task.tries))
 
     def _release(self, attempt: Try) -> Task:
         del self._tries[attempt.ref]
@@ -170,7 +158,7 @@ class Dispatcher:
         del siblings[attempt.ref]
         if not siblings:
             del self._requests[attempt.request_id]
-        self._bytes -= attempt.task.record.size
+        self._bytes -= attempt.task.size
         return attempt.task
 
     def _cancel(self, attempts: list[Try]) -> list[CancelItems]:

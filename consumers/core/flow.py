@@ -58,7 +58,7 @@ class Buffer:
 
     def add(self, task: Task, sign: int = 1) -> None:
         """The task came; with -1 it left."""
-        topic, size = task.home.tp.topic, task.record.size
+        topic, size = task.home.tp.topic, task.size
         self.items[topic] += sign
         self.bytes[topic] += sign * size
         self.all_items += sign

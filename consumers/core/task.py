@@ -66,6 +66,19 @@ class Task:
     #: Whether it stands in the lane of its listing.
     laned: bool = False
     first_failed_at: float | None = None
+    #: Bytes that it holds in memory.
+    size: int = field(init=False)
+    #: The lane: tenant and listing; empty for a bad event.
+    key: str = field(init=False)
+    #: Of two events of a listing, the one with the higher revision counts.
+    revision: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take out of record and event what is asked for again and again."""
+        listing = None if isinstance(self.event, BadEvent) else self.event.listing
+        self.size = self.record.size
+        self.key = "" if listing is None else listing.key
+        self.revision = -1 if listing is None else listing.revision
 
     @classmethod
     def of(cls, home: Assignment, record: SourceRecord, event: ListingEvent | BadEvent) -> "Task":
@@ -87,16 +100,6 @@ class Task:
         if isinstance(self.event, BadEvent):
             raise TypeError("a bad event has no listing")
         return self.event
-
-    @property
-    def key(self) -> str:
-        """The lane: tenant and listing."""
-        return self.listing_event.listing.key
-
-    @property
-    def revision(self) -> int:
-        """Of two events of a listing, the one with the higher revision counts."""
-        return self.listing_event.listing.revision
 
     @property
     def replaceable(self) -> bool:

@@ -3,11 +3,12 @@
 from random import Random
 
 from consumers.core import actions, signals
+from consumers.core.actions import Item
 from consumers.core.engine import Engine
 from consumers.core.limits import Limits
 from consumers.core.retry import RetryPolicy
 from consumers.records import TopicPartition
-from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
+from serve.schemas.exchange import ErrorLine, ResultLine
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
 from tests.support.listing_events import result_for, source_record, structured_bytes
@@ -28,7 +29,7 @@ class Driver:
         self.said = self.engine.handle(self.now, happened)
         return self.said
 
-    def receive(self, *listings: str, start: int = 0) -> list[EnrichItem]:
+    def receive(self, *listings: str, start: int = 0) -> list[Item]:
         records = [
             source_record(TP, offset, structured_bytes(f"e{offset}", listing, offset) if listing else b"{")
             for offset, listing in enumerate(listings, start)
@@ -39,30 +40,30 @@ class Driver:
     def got(self, kind: type) -> list:
         return [action for action in self.said if isinstance(action, kind)]
 
-    def sent(self) -> list[EnrichItem]:
+    def sent(self) -> list[Item]:
         return [item for send in self.got(actions.Send) for item in send.items]
 
     @staticmethod
-    def line(item: EnrichItem) -> ResultLine:
+    def line(item: Item) -> ResultLine:
         return ResultLine(ref=item.ref, result=result_for(item))
 
-    def answers(self, *items: EnrichItem) -> list[signals.Signal]:
+    def answers(self, *items: Item) -> list[signals.Signal]:
         return [signals.Answered(self.line(item)) for item in items]
 
-    def answer(self, item: EnrichItem) -> actions.Publish:
+    def answer(self, item: Item) -> actions.Publish:
         self.tell(*self.answers(item))
         (publish,) = self.got(actions.Publish)
         return publish
 
-    def fail(self, item: EnrichItem, retry: RetryClass, after: float = 0.0) -> list[actions.Action]:
+    def fail(self, item: Item, retry: RetryClass, after: float = 0.0) -> list[actions.Action]:
         error = ErrorInfo(code="code", retry=retry, message="m")
         return self.tell(signals.Answered(ErrorLine(ref=item.ref, error=error)), after=after)
 
-    def lose(self, *items: EnrichItem) -> list[actions.Action]:
+    def lose(self, *items: Item) -> list[actions.Action]:
         error = ErrorInfo(code="replica_lost", retry=RetryClass.TRANSIENT, message="m")
         return self.tell(*(signals.Answered(ErrorLine(ref=item.ref, error=error)) for item in items))
 
-    def finish(self, item: EnrichItem) -> None:
+    def finish(self, item: Item) -> None:
         self.tell(signals.Published(self.answer(item).token))
 
     def commit(self) -> tuple[int, str]:

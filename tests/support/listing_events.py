@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+from consumers.core.actions import Item
 from consumers.records import SourceRecord, TopicPartition
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Outcome
@@ -30,13 +31,14 @@ def source_record(tp: TopicPartition, offset: int, value: bytes | None) -> Sourc
     return SourceRecord(tp, offset, None, value, (), offset)
 
 
-def result_for(item: EnrichItem, outcome: Outcome = Outcome.ENRICHED) -> ListingResult:
+def result_for(item: EnrichItem | Item, outcome: Outcome = Outcome.ENRICHED) -> ListingResult:
+    sent = item.exchange() if isinstance(item, Item) else item
     return ListingResult(
-        event_id=item.event_id,
-        event_source=item.event_source,
-        tenant_id=item.listing.tenant_id,
-        listing_id=item.listing.listing_id,
-        revision=item.listing.revision,
+        event_id=sent.event_id,
+        event_source=sent.event_source,
+        tenant_id=sent.listing.tenant_id,
+        listing_id=sent.listing.listing_id,
+        revision=sent.listing.revision,
         outcome=outcome,
         finished_at=datetime(2026, 11, 21, tzinfo=UTC),
         vitrine_version="test",

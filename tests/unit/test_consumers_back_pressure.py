@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.core import actions, signals
+from consumers.core.actions import Item
 from consumers.core.breaker import BreakerState
 from consumers.core.engine import Engine
 from consumers.core.limits import Limits
 from consumers.core.retry import RetryPolicy
 from consumers.core.waits import Waits
 from consumers.records import TopicPartition
-from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
+from serve.schemas.exchange import ErrorLine, ResultLine
 from serve.schemas.outcome import Outcome, RetryClass
 from serve.schemas.result import ErrorInfo
 from tests.support.listing_events import result_for, source_record, structured_bytes
@@ -59,7 +60,7 @@ class Shop:
                 return [signals.Published(action.token)]
         return []
 
-    def line(self, item: EnrichItem) -> ResultLine | ErrorLine:
+    def line(self, item: Item) -> ResultLine | ErrorLine:
         if self.refuses(item.position.offset, self.now):
             return ErrorLine(ref=item.ref, error=AWAY)
         return ResultLine(ref=item.ref, result=result_for(item, Outcome.ENRICHED))

@@ -204,7 +204,7 @@ def test_the_company_of_a_poisonous_event_is_answered_however_often_its_replica_
     for turn in range(400):
         under_way += [(turn, item) for item in driver.sent()]
         dead += driver.got(actions.PublishDead)
-        killed = any(item.listing.listing_id == "poison" and turn > begun for begun, item in under_way)
+        killed = any(item.event.listing.listing_id == "poison" and turn > begun for begun, item in under_way)
         ready = [item for begun, item in under_way if killed or turn - begun >= 3]
         under_way = [(begun, item) for begun, item in under_way if item not in ready]
         driver.now += 0.5
