@@ -48,6 +48,7 @@ class LogReader:
         )
         self._ends: dict[TopicPartition, int] = {}
         self._moved_at = 0.0
+        self._positions_before: dict[TopicPartition, int] = {}
         #: Offsets that were removed from the topics before they were read.
         self.removed = 0
 
@@ -106,7 +107,6 @@ class LogReader:
         """The next records of the spans; `KafkaError` where none come though there must be some."""
         if self.done:
             return []
-        before = self._positions()
         try:
             batches = self._consumer.poll(timeout_ms=timeout_ms)
         except OffsetOutOfRangeError as error:
@@ -118,12 +118,13 @@ class LogReader:
             batches = {}
         records = [_record(one) for batch in batches.values() for one in batch]
         found = [record for record in records if record.offset < self._ends.get(record.tp, 0)]
-        after = self._positions()
-        if after != before:
+        positions = self._positions()
+        if positions != self._positions_before:
+            self._positions_before = positions
             self._moved_at = time.monotonic()
         elif time.monotonic() - self._moved_at > _STUCK_S:
             raise KafkaTimeoutError(f"nothing came for {_STUCK_S:g} s from {', '.join(map(str, self._ends))}")
-        self._leave({tp for tp, position in after.items() if position >= self._ends[tp]})
+        self._leave({tp for tp, position in positions.items() if position >= self._ends[tp]})
         return found
 
     def read(self, spans: Mapping[TopicPartition, Span]) -> Iterator[SourceRecord]:

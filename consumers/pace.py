@@ -1,5 +1,8 @@
 """A limit to how fast something is done."""
 
+#: What was missed for less than this is made up for.
+_SLACK_S = 0.1
+
 
 class Pace:
     """At most so many a second, evenly spread; None is no limit. Time is given, as everywhere where it is decided."""
@@ -13,5 +16,5 @@ class Pace:
         return max(0.0, self._next_at - now)
 
     def went(self, now: float) -> None:
-        """One went. Time that passed unused is not made up for."""
-        self._next_at = max(self._next_at, now) + self._step_s
+        """One went."""
+        self._next_at = max(self._next_at, now - _SLACK_S) + self._step_s

@@ -30,6 +30,7 @@ COMMANDS = {
     "consume": "consume",
     "tail": "tail",
     "dlq": "dlq",
+    "replay": "replay",
     "doctor": "doctor",
     "recipes": "catalog",
     "channels": "catalog",

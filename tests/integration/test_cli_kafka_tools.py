@@ -1,29 +1,50 @@
 """`vitrine dlq`, `replay` and `lag` against a real Kafka, as a user types them."""
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from kafka import KafkaProducer
 
+import deploy.cli
 from consumers.core.actions import PublishDead
 from consumers.dead_letters import dead_letter
-from consumers.events import parse
+from consumers.events import ListingEvent, parse
 from consumers.log_reader import LogReader
 from consumers.records import Message, SourceRecord, TopicPartition
+from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
-from serve.schemas.outcome import RetryClass
-from serve.schemas.result import ErrorInfo
+from deploy.cli import console
+from deploy.services.kafka_topics import ensure_topics
+from serve.schemas.exchange import EnrichItem
+from serve.schemas.outcome import Outcome, RetryClass
+from serve.schemas.result import ErrorInfo, ListingResult, Position
+from tests.support.fake_serve import FakeServe
 from tests.support.listing_events import structured_bytes
-from tests.support.servers import KafkaServer
+from tests.support.photos import garment
+from tests.support.servers import KafkaServer, unique
+from tests.support.small_studio import small_studio
+from tests.support.studio_server import studio_server
 
 pytestmark = pytest.mark.real
 PROGRAM = str(Path(sys.executable).with_name("vitrine"))
+
+
+class Told(NamedTuple):
+    """What a command wrote."""
+
+    stdout: str
+    stderr: str
 
 
 class Desk:
@@ -31,19 +52,18 @@ class Desk:
 
     def __init__(self, kafka: KafkaServer, state: Path) -> None:
         self.kafka = kafka
+        retry = unique("retry") + ".1s"
+        ensure_topics(kafka.bootstrap, {retry: 1})
         self.settings = ConsumerSettings(
             bootstrap=kafka.bootstrap,
             topics=(kafka.new_topic("new", 2), kafka.new_topic("high", 1)),
-            retry_topics=(kafka.new_topic("retry") + ".30s",),
+            retry_topics=(retry,),
             results_topic=kafka.new_topic("results", 2),
             dead_topic=kafka.new_topic("dead"),
             group="none",
         )
         self._env = {
-            **os.environ,
             "VITRINE_DEPLOY_STATE_DIR": str(state),
-            "NO_COLOR": "1",
-            "COLUMNS": "250",
             "VITRINE_CONSUMERS_BOOTSTRAP": kafka.bootstrap,
             "VITRINE_CONSUMERS_TOPICS": ",".join(self.settings.topics),
             "VITRINE_CONSUMERS_RETRY_TOPICS": ",".join(self.settings.retry_topics),
@@ -51,17 +71,37 @@ class Desk:
             "VITRINE_CONSUMERS_DEAD_TOPIC": self.settings.dead_topic,
         }
 
-    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """`vitrine` with these arguments; it must end with this code."""
-        done = subprocess.run(
-            [PROGRAM, *arguments], env=self._env, capture_output=True, text=True, timeout=120, check=False
+    def run(self, *arguments: str, code: int = 0) -> Told:
+        """`vitrine` with these arguments, in this process; it must end with this code."""
+        out, err = StringIO(), StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self._env.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["vitrine", *arguments])
+            patch.setattr(deploy.cli.signal, "signal", lambda *_: None)
+            patch.setattr(console.out, "width", 250)
+            patch.setattr(console.err, "width", 250)
+            with pytest.raises(SystemExit) as ended:
+                deploy.cli.main()
+        told = Told(out.getvalue(), err.getvalue())
+        assert (ended.value.code or 0) == code, told
+        assert "Traceback" not in told.stderr
+        return told
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, left running."""
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            env={**os.environ, **self._env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        return done
 
     def json(self, *arguments: str, code: int = 0) -> Any:
-        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+        done = self.run(*arguments, "--json", code=code)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
 
     def produce(self, topic: str, messages: Sequence[Message], partition: int = 0) -> list[int]:
         """Send messages; their offsets."""
@@ -77,6 +117,11 @@ class Desk:
     def records(self, topic: str) -> list[SourceRecord]:
         with LogReader(self.settings) as reader:
             return list(reader.read(reader.bounds(reader.partitions(topic))))
+
+    def results(self, topic: str) -> dict[str, ListingResult]:
+        """Results by event."""
+        found = [parse_result(record.value) for record in self.records(topic)]
+        return {event.causationid: event.data for event in found if event is not None}
 
     def bury(self, record: SourceRecord, code: str = "bad_listing", *, bare: bool = False) -> None:
         error = ErrorInfo(code=code, retry=RetryClass.PERMANENT, message="no good")
@@ -215,3 +260,124 @@ def test_a_reader_passes_over_what_retention_takes_while_it_reads(desk: Desk) ->
         assert (reader.at(tp, 7) or found).offset == 7  # type: ignore[union-attr]
         assert reader.at(tp, 10) is None
     assert desk.json("dlq", "list")["letters"] == []
+
+
+def test_events_are_replayed_into_a_topic_of_their_own(desk: Desk) -> None:
+    low, high = desk.settings.topics
+    listings = ["fine", "flaky", "late", "bad"]
+    desk.produce(low, [message(f"{name}-1", name) for name in listings], partition=1)
+    desk.produce(high, [message(f"fine-{revision}", "fine-x", revision) for revision in range(2, 6)])
+    desk.produce(high, [Message(b"k", b"{", ())])
+    into = desk.kafka.new_topic("again")
+    with FakeServe() as serve:
+        order = ("replay", "--from", "earliest", "--results-topic", into, "--serve", serve.url)
+        plan = desk.json(*order, "--dry-run")
+        assert (plan["offsets"], len(plan["spans"])) == (9, 2)
+        told = desk.json(*order, "--dead-topic", into + ".dead", code=1)
+        seen = dict(serve.seen)
+    assert told["events"] == told["done"] == 9
+    assert told["outcomes"] == {"enriched": 7}
+    assert told["failed"] == {"bad_listing": 1, "invalid_json": 1}
+    assert told["retries"] == {"flaky_listing": 1, "late_listing": 1}
+    assert sorted(failure["code"] for failure in told["failures"]) == ["bad_listing", "invalid_json"]
+    assert all(item.replay for items in seen.values() for item in items)
+    assert [len(seen[f"{name}-1"]) for name in listings] == [1, 2, 2, 1]
+    assert set(seen) == {f"fine-{n}" for n in range(1, 6)} | {f"{name}-1" for name in listings}
+    results = desk.results(into)
+    assert results["late-1"].position == Position(topic=low, partition=1, offset=2)
+    keys = [record.key for record in desk.records(into) if b"fine-x" in (record.key or b"")]
+    assert len(keys) == 4, "no revision is left out"
+    assert len(desk.json("dlq", "list", "--dead-topic", into + ".dead")["letters"]) == 2
+    assert desk.records(desk.settings.results_topic) == desk.records(desk.settings.dead_topic) == []
+    assert desk.records(desk.settings.retry_topics[0]) == []
+
+
+def test_a_replay_has_borders(desk: Desk) -> None:
+    topic = desk.settings.topics[1]
+    desk.produce(topic, [message(f"e{number}", f"fine-{number}") for number in range(20)])
+    into = desk.kafka.new_topic("again")
+    keep_from(desk, TopicPartition(topic, 0), 5)
+    with FakeServe() as serve:
+        order = ("replay", "--topics", topic, "--results-topic", into, "--serve", serve.url)
+        told = desk.json(*order, "--from", "3", "--to", "8", code=1)
+        assert (told["removed"], sorted(desk.results(into))) == (2, ["e5", "e6", "e7"])
+        told = desk.json(*order, "--from", "1h", "--limit", "4", "--rate", "100")
+        assert (told["events"], told["outcomes"]) == (4, {"enriched": 4})
+        assert desk.json(*order, "--from", "now")["events"] == 0
+        assert "0 of 0 events" in desk.run(*order, "--from", "99").stdout
+
+
+def test_a_replay_refuses_what_would_disturb_the_living(desk: Desk) -> None:
+    live, high = desk.settings.results_topic, desk.settings.topics[1]
+    start = ("replay", "--from", "earliest")
+    assert "everybody reads" in desk.run(*start, "--results-topic", live, code=1).stderr
+    assert "topic of events" in desk.run(*start, "--results-topic", high, code=1).stderr
+    assert "topic of events" in desk.run(*start, "--results-topic", "x", "--dead-topic", high, code=1).stderr
+    assert "no topic nowhere" in desk.run(*start, "--results-topic", "x", "--topics", "nowhere", code=1).stderr
+    away = ("--serve", "http://127.0.0.1:1")
+    assert "does not answer" in desk.run(*start, "--results-topic", "x", *away, code=1).stderr
+    assert "is no time" in desk.run("replay", "--from", "yesterday", "--results-topic", "x", code=2).stderr
+    with FakeServe() as serve:
+        told = desk.json(*start, "--results-topic", live, "--serve", serve.url, "--force")
+    assert told["events"] == 0
+
+
+def test_ctrl_c_ends_a_replay_in_good_order(desk: Desk) -> None:
+    topic = desk.settings.topics[1]
+    desk.produce(topic, [message(f"e{number}", f"fine-{number}") for number in range(40)])
+    into = desk.kafka.new_topic("again")
+    with FakeServe(delay_s=0.2, capacity=2) as serve:
+        order = ["replay", "--from", "0", "--topics", topic, "--results-topic", into, "--serve", serve.url]
+        process = desk.start(*order, "--json")
+        while serve.tries < 5:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    answer = json.loads(told)
+    assert answer["interrupted"]
+    assert 0 < answer["done"] < 40
+    assert len(desk.results(into)) == answer["done"]
+
+
+def photo_event(event_id: str, listing: str, revision: int, *urls: str) -> Message:
+    data = {"tenant_id": "acme", "listing_id": listing, "revision": revision, "images": [{"url": url} for url in urls]}
+    return message(event_id, listing, data=data)
+
+
+def test_same_event_same_recipe_same_weights_same_images(desk: Desk, tmp_path: Path) -> None:
+    topic = desk.settings.topics[1]
+    desk.produce(topic, [photo_event("e1", "l1", 1, "a"), photo_event("e2", "l1", 2, "a", "b")])
+    one, two, three = (desk.kafka.new_topic("again") for _ in range(3))
+    photos = {"a": garment((200, 30, 30), 1), "b": garment((30, 30, 200), 2)}
+    with small_studio(photos, tmp_path) as studio, studio_server(studio) as url:
+        live = {}
+        for record in desk.records(topic):
+            event = parse(record)
+            assert isinstance(event, ListingEvent)
+            place = Position(topic=topic, partition=0, offset=record.offset)
+            item = EnrichItem(
+                ref=0,
+                event_id=event.id,
+                event_source=event.source,
+                type=event.type,
+                position=place,
+                listing=event.listing,
+            )
+            live[event.id] = asyncio.run(studio.pipeline.answer(item))
+        order = ("replay", "--from", "earliest", "--topics", topic, "--serve", url, "--results-topic")
+        told = desk.json(*order, one)
+        assert told["images"] == {"all": 6, "reused": 6, "repeated_keys": 2}
+        studio.store.delete([output.key for result in live.values() for output in result.outputs])
+        assert desk.json(*order, two)["images"] == {"all": 6, "reused": 2, "repeated_keys": 2}
+        studio.paint.version = "2"
+        assert desk.json(*order, three)["images"] == {"all": 6, "reused": 2, "repeated_keys": 2}
+
+    def images(results: dict[str, ListingResult]) -> dict[str, list[tuple[str, str]]]:
+        return {name: [(o.key, o.sha256) for o in result.outputs] for name, result in results.items()}
+
+    assert images(desk.results(one)) == images(desk.results(two)) == images(live)
+    assert all(result.outcome is Outcome.ENRICHED for result in desk.results(two).values())
+    new, old = images(desk.results(three)), images(live)
+    assert {key for found in new.values() for key, _ in found}.isdisjoint(key for f in old.values() for key, _ in f)
