@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from consumers.client import ServeClient
-from consumers.core.actions import Send
+from consumers.core.actions import Item, Send
 from consumers.core.signals import Answered, StreamBroken, StreamEnded
 from consumers.inbox import Inbox
 from consumers.settings import ConsumerSettings
@@ -41,7 +41,9 @@ def run(progress: Progress, *, events: int = 4_000, singles: int = 400, rounds: 
 
 def ask(client: ServeClient, inbox: Inbox, events: int, *, per_request: int, most_open: int) -> float:
     """Events per second; `ServiceFailed` unless every event is answered."""
-    items = [listings.item(number) for number in range(events)]
+    records = listings.records(events)
+    known = listings.parsed(records)
+    items = [Item(ref, known[record.tp, record.offset], record, 1, final=False) for ref, record in enumerate(records)]
     requests = [Send(start, items[start : start + per_request]) for start in range(0, events, per_request)]
     requests.reverse()
     answered = under_way = 0

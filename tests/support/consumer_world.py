@@ -50,11 +50,6 @@ def place_of(item: Item) -> Place:
     return TopicPartition(item.position.topic, item.position.partition), item.position.offset
 
 
-def origin_of(record: SourceRecord) -> Place:
-    first = record if record.retried is None else record.retried.origin
-    return first.tp, first.offset
-
-
 class World:
     def __init__(self, seed: int = 0, engine_class: type[Engine] = Engine, *, transactional: bool = False) -> None:
         self.engine_class = engine_class
@@ -67,6 +62,9 @@ class World:
         self.landed: Counter[Place] = Counter()
         #: How many there must be before this record, copy or original, counts as answered.
         self.needs: dict[Place, int] = {}
+        #: Where the event of each record stood first, and the events of which there are copies.
+        self.origins: dict[Place, Place] = {}
+        self.copied: set[Place] = set()
         #: Ids of all answers and dead letters, per event: what the reader drops repeats by.
         self.visible: dict[Place, set[str]] = defaultdict(set)
         #: How often each came, for transactions.
@@ -82,7 +80,7 @@ class World:
         return self.landed[origin] + (origin in extra) >= self.needs[tp, record.offset]
 
     def origin(self, record: SourceRecord) -> Place:
-        return origin_of(self.delivered(record))
+        return self.origins[record.tp, record.offset]
 
     def delivered(self, record: SourceRecord) -> SourceRecord:
         if record.tp not in RETRY_TPS:
@@ -169,9 +167,10 @@ class World:
         # Two events in a row have the same revision.
         more = {"type": DELETED if deleted else CREATED}
         value = structured_bytes(f"{tp.topic}-{offset}", listing, offset // 2, **more) if listing else b"\xff"
-        self.append(source_record(tp, offset, value), needs=1)
+        self.append(source_record(tp, offset, value), (tp, offset), needs=1)
 
-    def append(self, record: SourceRecord, needs: int) -> None:
+    def append(self, record: SourceRecord, origin: Place, needs: int) -> None:
+        self.origins[record.tp, record.offset] = origin
         self.logs[record.tp].append(record)
         self.next_offset[record.tp] = record.offset + 1
         self.needs[record.tp, record.offset] = needs
@@ -238,7 +237,8 @@ class World:
             copy = retry_record(message, 0.0, "test")
             tp = RETRY_TPS[message.tier]
             stamped = SourceRecord(tp, self.next_offset[tp], copy.key, copy.value, copy.headers, int(self.now * 1000))
-            self.append(stamped, needs=self.landed[place] + 1)
+            self.append(stamped, place, needs=self.landed[place] + 1)
+            self.copied.add(place)
             return
         position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
         self.times[place] += 1
@@ -284,13 +284,10 @@ class World:
         self.requests[action.request_id] = {item.ref: item for item in action.items}
         for item in action.items:
             tp = TopicPartition(item.position.topic, item.position.partition)
-            if not self.has_copies(place_of(item)):
+            if place_of(item) not in self.copied:
                 assert item.position.offset not in self.marked[tp], "what the bitmap marks was worked on again"
             self.check_order(tp, item.position.offset, item.event.listing.key)
         assert item.final == (item.attempt >= POLICY.max_attempts) or item.attempt > 1
-
-    def has_copies(self, origin: Place) -> bool:
-        return any(self.origin(record) == origin for tp in RETRY_TPS for record in self.logs[tp])
 
     def check_order(self, tp: TopicPartition, offset: int, key: str) -> None:
         """No event may be worked on while an earlier one of its listing is, unless that one does no work."""
@@ -398,8 +395,8 @@ class World:
         keys = [item.event.listing.key for item in items]
         assert len(keys) == len(set(keys)), "two events of one listing are in flight"
         # A copy from an earlier life does not know what became of the event since.
-        known = {place for place in map(place_of, items) if not self.has_copies(place)}
-        assert len(items) == 1 or self.suspects.isdisjoint(known), "a suspect has company"
+        known = self.suspects - self.copied
+        assert len(items) == 1 or known.isdisjoint(map(place_of, items)), "a suspect has company"
         assert status.paused == self.paused
         assert all(used <= LIMITS.window for used in status.window_used.values())
         assert status.buffered <= LIMITS.buffered_high + LIMITS.poll_batch
