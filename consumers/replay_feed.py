@@ -65,8 +65,7 @@ class Feed:
         """Records were read."""
         for record in records:
             event = self._parser(record)
-            bad = isinstance(event, BadEvent)
-            key = f"\0{record.tp.topic}/{record.tp.partition}/{record.offset}" if bad else event.listing.key
+            key = _lane(record, event)
             lane = self._lanes.get(key)
             if lane is None:
                 lane = self._lanes[key] = deque()
@@ -113,3 +112,10 @@ class Feed:
         first = now if waiting.first_failed_at is None else waiting.first_failed_at
         told = Retried(origin, tries.transient, tries.delayed, tries.broken, first, due_at=now)
         return origin._replace(tp=VIRTUAL, offset=self._numbers, retried=told)
+
+
+def _lane(record: SourceRecord, event: Event) -> str:
+    # A bad event has no listing: it has a lane of its own, with a name that no listing can have.
+    if isinstance(event, BadEvent):
+        return f"\0{record.tp.topic}/{record.tp.partition}/{record.offset}"
+    return event.listing.key
