@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from consumers.core.task import WAITING, Place, Task
@@ -24,6 +24,26 @@ class _Lane:
     queue: deque[Task]
     #: Of the tasks with the highest revision the one that came last; all others of its revision run before it.
     newest: Task
+    #: Those that a newer revision can make void, and some that have left. Deletions stay out: of them thousands may
+    #: wait, and they would be looked through with each arrival.
+    replaceable: list[Task] = field(default_factory=list)
+
+    def add(self, task: Task) -> None:
+        """The task is the last one now."""
+        task.laned = True
+        self.queue.append(task)
+        if task.replaceable:
+            self.replaceable.append(task)
+        if len(self.replaceable) > 2 * len(self.queue):
+            self._forget()
+
+    def void(self, revision: int) -> list[Task]:
+        """The waiting ones that this revision makes void."""
+        self._forget()
+        return [task for task in self.replaceable if task.place in WAITING and task.revision < revision]
+
+    def _forget(self) -> None:
+        self.replaceable = [task for task in self.replaceable if task.laned]
 
 
 class Lanes:
@@ -39,21 +59,20 @@ class Lanes:
         """Queue the task, unless a newer revision waits already; those that it makes void leave."""
         lane, revision = self._lanes.get(task.key), task.revision
         if lane is None:
-            task.laned = True
-            self._lanes[task.key] = _Lane(deque((task,)), task)
+            lane = self._lanes[task.key] = _Lane(deque(), task)
+            lane.add(task)
             return Joined(task, [], revision)
         newest = lane.newest
         rival = newest.revision if newest.place in WAITING and newest.laned else -1
         if revision < rival and task.replaceable:
             return Joined(None, [task], rival)
-        void = _void(lane.queue, revision) if revision > rival >= 0 else []
+        void = lane.void(revision) if revision > rival >= 0 else []
         old_head = lane.queue[0]
         for loser in void:
             loser.laned = False
         if void:
             lane.queue = deque(other for other in lane.queue if other.laned)
-        task.laned = True
-        lane.queue.append(task)
+        lane.add(task)
         lane.newest = task if revision >= rival else newest
         head = lane.queue[0]
         return Joined(None if head is old_head else head, void, revision)
@@ -93,7 +112,3 @@ class Lanes:
             elif lane.queue[0] is not old_head:
                 heads.append(lane.queue[0])
         return heads
-
-
-def _void(queue: Iterable[Task], revision: int) -> list[Task]:
-    return [other for other in queue if other.place in WAITING and other.revision < revision and other.replaceable]
