@@ -6,6 +6,8 @@
   long after the error was raised. Here the parser is put away; the client fetches the batch again.
 - What comes together with the end of a connection is thrown away unread: a broker that refuses a password says so and
   hangs up, and the client only tells that somebody has hung up. Here it is read first.
+- An answer to a question for a commit that came when nobody waited any more is kept, and given to whoever asks next,
+  however old it is by then. `committed` forgets such answers.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
 - Clients have no end that cannot hang: `cut` and `abandon` end one that nobody waits for any more.
 """
@@ -17,10 +19,11 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.record.default_records import DefaultRecordBatch
+from kafka.structs import OffsetAndMetadata
 
 Parser = Fetcher.PartitionRecords
 
@@ -53,6 +56,12 @@ async def wait_for(consumer: KafkaConsumer, future: Any, timeout_s: float) -> No
 def sleep(consumer: KafkaConsumer, seconds: float) -> Any:
     """Await some time on the client's own loop."""
     return consumer._net.sleep(seconds)
+
+
+def committed(consumer: KafkaConsumer, partition: TopicPartition, timeout_ms: float) -> OffsetAndMetadata | None:
+    """The commit of a partition as it is now, not as it was when somebody asked before."""
+    consumer._coordinator._offset_fetch_futures.clear()
+    return consumer.committed(partition, metadata=True, timeout_ms=timeout_ms)
 
 
 def known_topics(consumer: KafkaConsumer) -> tuple[Mapping[str, int], Collection[str]] | None:

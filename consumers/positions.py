@@ -20,6 +20,7 @@ from kafka import TopicPartition as KafkaPartition
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from consumers import kafka_internals
 from consumers.core import signals
 from consumers.notices import OffsetMissing
 from consumers.records import TopicPartition
@@ -105,7 +106,7 @@ class Positions:
 
     def _read(self, tp: TopicPartition) -> signals.Assigned:
         partition = KafkaPartition(*tp)
-        found = self._consumer.committed(partition, metadata=True, timeout_ms=_ASK_MS)
+        found = kafka_internals.committed(self._consumer, partition, _ASK_MS)
         if found is not None:
             # Seeking makes sure that the client's position is the one that the bitmap belongs to.
             self._consumer.seek(partition, found.offset)
