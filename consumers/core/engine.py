@@ -220,7 +220,7 @@ class Engine:
             if (head := self._heads.blocked(now, assignments)) is not None:
                 self._out.extend(self._failures.divert(head, now))
             self._dispatcher.wake(now)
-            self._out.extend(self._dispatcher.chunks(now, len(self._outbox)))
+            self._out.extend(self._dispatcher.chunks(now, self._outbox.answers))
         stop = not running or self._credit.breaker.tripped
         pause, resume = self._watermarks.update(now, assignments, self._buffer, stop=stop)
         if pause:

@@ -12,7 +12,7 @@ from consumers.core.limits import Limits
 from consumers.core.outbox import Outbox, Parcel
 from consumers.core.retry import DeadLetter, RetryLater, RetryNow, RetryPolicy, Wait
 from consumers.core.signals import Break, PublishFailed, StreamBroken
-from consumers.core.task import Company, Task
+from consumers.core.task import Company, Place, Task
 from consumers.results import shortened
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
@@ -68,10 +68,14 @@ class Failures:
                     yield from self._failed(task, error, now, broken=Company.NONE)
 
     def divert(self, task: Task, now: float) -> Iterator[Action]:
-        """The event holds back its partition: it goes on in a retry topic, or ends."""
-        yield from self._dispatcher.give_up(task)
+        """The event holds back its partition: it goes on in a retry topic, or ends. One never tried spends no try."""
         message = "it was the last one open of a full window"
         error = ErrorInfo(code=FailureCode.HEAD_BLOCKED, retry=RetryClass.DELAYED, message=message)
+        if task.place is Place.LANE:
+            self._outbox.add(task, self._later(task, error, 0, now))
+            yield Retried(task.event.id, error, RetryLater(self._policy.delayed_s[0], 0))
+            return
+        yield from self._dispatcher.give_up(task)
         yield from self._failed(task, error, now)
 
     def overdue(self, task: Task, now: float) -> Iterator[Action]:
@@ -113,7 +117,7 @@ class Failures:
                 self.bury(task, error, now)
                 return
             case RetryLater(tier=tier):
-                self._outbox.add(task, self._later(task, error, tier))
+                self._outbox.add(task, self._later(task, error, tier, now))
             case RetryNow(delay_s):
                 self._dispatcher.sleep(task, now + delay_s)
         yield Retried(task.event.id, error, decision)
@@ -126,7 +130,7 @@ class Failures:
         self._outbox.acknowledged(failed.token)
         if smaller is None:
             # It does not fit into a retry topic: it waits here.
-            self._dispatcher.sleep(task, now + self._policy.delayed_s[task.tries.delayed - 1])
+            self._dispatcher.sleep(task, now + self._policy.delayed_s[max(0, task.tries.delayed - 1)])
         else:
             self._outbox.add(task, smaller)
         return True
@@ -144,8 +148,8 @@ class Failures:
                 return replace(message, token=self._outbox.token(), bare=True)
         return None
 
-    def _later(self, task: Task, error: ErrorInfo, tier: int) -> PublishRetry:
-        first = task.first_failed_at or 0.0
+    def _later(self, task: Task, error: ErrorInfo, tier: int, now: float) -> PublishRetry:
+        first = now if task.first_failed_at is None else task.first_failed_at
         return PublishRetry(self._outbox.token(), task.origin, task.listing_event, error, task.tries, first, tier)
 
     def _dead(self, task: Task, error: ErrorInfo, now: float) -> PublishDead:

@@ -6,8 +6,10 @@ Without it one slow event would stop its whole partition once the window is used
 from collections.abc import Iterable
 
 from consumers.core.limits import Limits
-from consumers.core.task import WAITING, Assignment, Place, Task
+from consumers.core.task import Assignment, Place, Task
 
+#: One that is ready goes next anyway, and one that is answered is on its way out.
+_STUCK = frozenset((Place.LANE, Place.SLEEPING, Place.WITH_SERVE))
 _FULL = 0.9
 _OPEN = 0.02
 
@@ -21,13 +23,13 @@ class Heads:
         self._next_at = 0.0
 
     def blocked(self, now: float, assignments: Iterable[Assignment]) -> Task | None:
-        """The event to divert now, if any. One that is answered already is on its way out."""
+        """The event to divert now, if any."""
         if now < self._next_at:
             return None
         for home in assignments:
             if self._is_full(home, now) and 0 < home.tracker.open <= max(1.0, _OPEN * home.tracker.tracked):
                 head = next(iter(home.tasks.values()))
-                if head.place in WAITING or head.place is Place.WITH_SERVE:
+                if head.place in _STUCK:
                     self._next_at = now + self._limits.divert_every_s
                     return head
         return None

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from consumers.core.actions import Outgoing
+from consumers.core.actions import Outgoing, Supersede
 from consumers.core.task import Place, Task
 
 
@@ -30,6 +30,12 @@ class Outbox:
         self._fresh: list[Parcel] = []
         self._waiting: list[tuple[float, int]] = []
         self._tokens = 0
+        self._superseded = 0
+
+    @property
+    def answers(self) -> int:
+        """Messages that took work: while they pile up no new work begins. Of superseded events there may be many."""
+        return len(self._parcels) - self._superseded
 
     def __len__(self) -> int:
         return len(self._parcels)
@@ -47,7 +53,7 @@ class Outbox:
     def take(self, now: float, most: int | None = None) -> list[Parcel]:
         """The messages to send now, in the order in which they were added; those to be sent again come last."""
         while self._waiting and self._waiting[0][0] <= now:
-            parcel = self._parcels.pop(heapq.heappop(self._waiting)[1], None)
+            parcel = self._remove(heapq.heappop(self._waiting)[1])
             if parcel is not None:
                 self._renew(parcel)
         # One that was dropped meanwhile is still in the list, but no longer known.
@@ -60,9 +66,9 @@ class Outbox:
         """These were taken and not sent: they go first next time."""
         again = []
         for parcel in parcels:
-            if self._parcels.pop(parcel.message.token, None) is parcel:
+            if self._remove(parcel.message.token) is parcel:
                 parcel.message = replace(parcel.message, token=self.token())
-                self._parcels[parcel.message.token] = parcel
+                self._store(parcel)
                 again.append(parcel)
         self._fresh[:0] = again
 
@@ -73,7 +79,7 @@ class Outbox:
 
     def acknowledged(self, token: int) -> Parcel | None:
         """The broker has it; None if nobody waits for it any more."""
-        return self._parcels.pop(token, None)
+        return self._remove(token)
 
     def failed(self, token: int) -> Parcel | None:
         """The broker does not have it; None if nobody waits for it any more."""
@@ -90,12 +96,21 @@ class Outbox:
         """Forget the messages of these tasks."""
         gone = set(map(id, tasks))
         for token in [token for token, parcel in self._parcels.items() if id(parcel.task) in gone]:
-            del self._parcels[token]
+            self._remove(token)
 
     def _renew(self, parcel: Parcel) -> None:
         parcel.message = replace(parcel.message, token=self.token())
         self._put(parcel)
 
     def _put(self, parcel: Parcel) -> None:
-        self._parcels[parcel.message.token] = parcel
+        self._store(parcel)
         self._fresh.append(parcel)
+
+    def _store(self, parcel: Parcel) -> None:
+        self._parcels[parcel.message.token] = parcel
+        self._superseded += isinstance(parcel.message, Supersede)
+
+    def _remove(self, token: int) -> Parcel | None:
+        parcel = self._parcels.pop(token, None)
+        self._superseded -= parcel is not None and isinstance(parcel.message, Supersede)
+        return parcel

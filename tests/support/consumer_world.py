@@ -279,7 +279,8 @@ class World:
     def do_send(self, action: actions.Send) -> None:
         assert 0 < len(action.items) <= LIMITS.max_events_per_request
         # Messages of a partition that is just leaving are no longer the engine's.
-        waiting = [message for message in self.outbox.values() if message.record.tp in self.fetch]
+        answers = [message for message in self.outbox.values() if not isinstance(message, actions.Supersede)]
+        waiting = [message for message in answers if message.record.tp in self.fetch]
         assert len(waiting) < LIMITS.max_in_flight, "work goes on though Kafka takes no answers"
         self.requests[action.request_id] = {item.ref: item for item in action.items}
         for item in action.items:
@@ -321,7 +322,7 @@ class World:
 
     def do_publishretry(self, action: actions.PublishRetry) -> None:
         self.take(action)
-        assert action.tries.delayed == action.tier + 1
+        assert action.tries.delayed == action.tier + (action.error.code != FailureCode.HEAD_BLOCKED) or action.tier == 0
 
     def do_supersede(self, action: actions.Supersede) -> None:
         self.take(action)

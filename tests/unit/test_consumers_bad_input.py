@@ -61,7 +61,7 @@ class Flood:
             match action:
                 case actions.Send(items=items):
                     assert len(items) == 1, "two events of a listing are under way at once"
-                    self.worked.append(items[0].listing.revision)
+                    self.worked.append(items[0].event.listing.revision)
                     line = ResultLine(ref=items[0].ref, result=result_for(items[0]))
                     self.under_way.append((turn + 3, signals.Answered(line)))
                 case actions.Publish(token=token) | actions.Supersede(token=token):
