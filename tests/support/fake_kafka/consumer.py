@@ -54,15 +54,46 @@ class _Request:
     future: Future
 
 
-class _Manager:
-    """The part of the client's private manager that listeners use."""
+class _Loop:
+    """The parts of the client's private loop that listeners use: time passes as `on_wait` says."""
 
-    async def wait_for(self, future: Future, _timeout_ms: float | None) -> Any:
+    def __init__(self, consumer: "FakeConsumer") -> None:
+        self._consumer = consumer
+
+    async def wait_for(self, future: Future, timeout_ms: float | None) -> Any:
+        if not future.is_done:
+            self._consumer.on_wait(60.0 if timeout_ms is None else timeout_ms / 1000)
         if not future.is_done:
             raise KafkaTimeoutError
         if future.exception is not None:
             raise future.exception
         return future.value
+
+    async def sleep(self, seconds: float) -> None:
+        self._consumer.on_wait(seconds)
+
+
+class _Coordinator:
+    """Answers to questions for commits that nobody waited for; the client gives them to who asks next."""
+
+    def __init__(self) -> None:
+        self._offset_fetch_futures: dict[frozenset[TopicPartition], OffsetAndMetadata | None] = {}
+
+
+class _Cluster:
+    """What the client knows of topics without asking."""
+
+    unauthorized_topics: frozenset[str] = frozenset()
+
+    def __init__(self, broker: "FakeBroker") -> None:
+        self._broker = broker
+
+    def brokers(self) -> set[str]:
+        return {"fake"}
+
+    @property
+    def _partitions(self) -> dict[str, list[PartitionLog]]:
+        return self._broker.topics
 
 
 class FakeConsumer:
@@ -76,7 +107,11 @@ class FakeConsumer:
         self.frozen = False
         #: Its heartbeats are not answered: it does not hear that the group goes on without it.
         self.deaf = False
-        self._manager = _Manager()
+        #: Called for the time that a listener waits.
+        self.on_wait: Callable[[float], None] = broker.advance
+        self._manager = self._net = _Loop(self)
+        self._coordinator = _Coordinator()
+        self._cluster = _Cluster(broker)
         self._places: dict[TopicPartition, _Place] = {}
         self._answers: deque[Callable[[], None]] = deque()
         self._delayed: deque[tuple[_Request, CommitFate]] = deque()
@@ -196,13 +231,17 @@ class FakeConsumer:
     ) -> OffsetAndMetadata | int | None:
         if self.faults.committed:
             raise self.faults.committed.popleft()
+        late, question = self._coordinator._offset_fetch_futures, frozenset((partition,))
         try:
-            found = self._fetch_committed(partition)
+            found = late.pop(question) if question in late else self._fetch_committed(partition)
         except UnstableOffsetCommitError:
             # The client asks again and again, until its time is over or the transaction is.
             if timeout_ms is None:
                 raise Hung("committed() waits for a transaction") from None
             raise KafkaTimeoutError from None
+        if timeout_ms == 0:
+            late[question] = found
+            raise KafkaTimeoutError
         return found if metadata or found is None else found.offset
 
     def commit_async(
