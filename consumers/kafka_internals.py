@@ -81,18 +81,23 @@ def cut(consumer: KafkaConsumer, within_s: float) -> None:
     """
     net, coordinator, manager = consumer._net, consumer._coordinator, consumer._manager
     consumer._closed = coordinator._heartbeat_closed = True
+    # Its poll thread may be awake, and would join again.
+    coordinator.need_rejoin = lambda: False
     with contextlib.suppress(Exception):
         leaving = manager.call_soon(coordinator.maybe_leave_group_async)
         until = time.monotonic() + within_s
         while not leaving.is_done and time.monotonic() < until:
             time.sleep(0.01)
+    # Before the loop stops: without it the refresh of metadata goes on for ever, as fast as it can.
+    with contextlib.suppress(Exception):
+        manager.close()
     with contextlib.suppress(Exception):
         net.stop(timeout_ms=within_s * 1000)
     for connection in list(manager._conns.values()):
         with contextlib.suppress(Exception):
             connection.transport._sock.shutdown(socket.SHUT_RDWR)
     with contextlib.suppress(Exception):
-        manager.close()
+        net.close()
 
 
 def abandon(producer: KafkaProducer) -> None:
