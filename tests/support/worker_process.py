@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,14 @@ class WorkerProcess:
             producer.send(self.names[EVENTS], key=listing.encode(), value=value, partition=partition)
         producer.flush(30)
         producer.close()
+
+    def produce_revisions(self, listing: str, count: int) -> None:
+        """Events `r0`, `r1`, ... of one listing."""
+        with closing(KafkaProducer(bootstrap_servers=self.bootstrap)) as producer:
+            for number in range(count):
+                value = structured_bytes(f"r{number}", listing, number)
+                producer.send(self.names[EVENTS], key=listing.encode(), value=value)
+            producer.flush(30)
 
     def visible(self, count: int, timeout_s: float = 40) -> Counter[str]:
         """How often each event has a visible result, once there are so many."""
