@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV_VERSION := 0.13.9
 DEMO ?=
+CHAOS ?=
 PHOTOS ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check schemas bench style lock clean
+.PHONY: help install demo test chaos check schemas bench style lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ demo: $(STAMP)  ## the whole way on this machine: events -> Kafka -> Ray Serve -
 
 test: $(STAMP)  ## all tests (unit, integration, acceptance)
 	$(BIN)/python -m pytest $(TESTS)
+
+chaos: $(STAMP)  ## 20,000 events through real servers that are killed, frozen and cut meanwhile (25 minutes; CHAOS=--seed 7)
+	$(BIN)/python -m deploy.loadtest.chaos $(CHAOS)
 
 check: $(STAMP)  ## lint, format, strict types, import contracts
 	$(BIN)/ruff check .

@@ -133,6 +133,11 @@ class Ledger:
         letters[letter.dead_id] = letter
 
     @property
+    def events(self) -> list[Sent]:
+        """All that was sent."""
+        return list(self._sent.values())
+
+    @property
     def answered(self) -> int:
         """Events with a visible result or a dead letter."""
         return sum(1 for answers in self._answers.values() if answers.visible or answers.letters)

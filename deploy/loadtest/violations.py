@@ -17,6 +17,7 @@ class Reason(StrEnum):
     OVERWRITTEN = "overwritten"  #: in the end a listing does not stand at its newest revision
     OBJECTS = "objects"  #: not the objects of a calm run
     OFFSETS = "offsets"  #: not everything is committed
+    DIED = "died"  #: a worker ended although nobody wanted it
 
 
 @dataclass(frozen=True, slots=True)

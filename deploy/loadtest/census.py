@@ -1,0 +1,128 @@
+"""Reads back what the brokers hold, from the beginning to the end, once everything is quiet."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from consumers import kafka_internals
+from consumers.headers import PREFIX
+from consumers.results import parse_result
+from consumers.settings import ConsumerSettings
+from deploy.errors import ServiceFailed
+from deploy.loadtest.ledger import Ledger, Letter, Place, Progress, Sent
+from deploy.loadtest.sending import NUMBER
+from deploy.loadtest.traffic import Planned
+
+_POLL_MS = 200
+#: No record for so long before the end of a partition: something is wrong.
+_PATIENCE_S = 60.0
+
+
+class Census:
+    """Readers of one run."""
+
+    def __init__(self, settings: ConsumerSettings) -> None:
+        self._settings = settings
+        kafka_internals.mend()
+
+    def enter(self, ledger: Ledger, planned: Mapping[int, Planned]) -> None:
+        """Enter all events, results and dead letters."""
+        for topic in self._settings.topics:
+            for record in self.records(topic):
+                ledger.sent(sent_of(record, planned))
+        for record in self.records(self._settings.results_topic):
+            if (event := parse_result(record.value)) is not None:
+                ledger.result(event)
+        for record in self.records(self._settings.dead_topic):
+            ledger.letter(letter_of(record))
+
+    def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Any]:
+        """All records of a topic, committed ones only; from these offsets on by partition, else from the beginning."""
+        with closing(self._consumer()) as consumer:
+            places = [TopicPartition(topic, one) for one in sorted(consumer.partitions_for_topic(topic) or ())]
+            consumer.assign(places)
+            ends = consumer.end_offsets(places)
+            begins = consumer.beginning_offsets(places)
+            for place in places:
+                consumer.seek(place, (starts or {}).get(place.partition, begins[place]))
+            quiet_since = time.monotonic()
+            while any(consumer.position(place) < ends[place] for place in places):
+                for batch in consumer.poll(timeout_ms=_POLL_MS).values():
+                    quiet_since = time.monotonic()
+                    yield from batch
+                if time.monotonic() - quiet_since > _PATIENCE_S:
+                    raise ServiceFailed(f"{topic} cannot be read to its end: {ends}")
+
+    def count(self, topic: str) -> int:
+        """Records of a topic."""
+        return sum(1 for _ in self.records(topic))
+
+    def progress(self) -> list[Progress]:
+        """How far the group has come in every partition that it reads."""
+        settings = self._settings
+        with closing(KafkaAdminClient(**settings.client())) as admin:
+            committed = admin.list_group_offsets({settings.group: None})[settings.group]
+        return [
+            one
+            for topic in (*settings.topics, *settings.retry_topics)
+            for one in self._progress(
+                topic, {tp.partition: at.offset for tp, at in committed.items() if tp.topic == topic}
+            )
+        ]
+
+    def _progress(self, topic: str, committed: Mapping[int, int]) -> Iterator[Progress]:
+        with closing(self._consumer()) as consumer:
+            places = [TopicPartition(topic, one) for one in sorted(consumer.partitions_for_topic(topic) or ())]
+            ends = consumer.end_offsets(places)
+        behind = any(committed.get(place.partition, 0) < ends[place] for place in places)
+        unread = [record.partition for record in self.records(topic, committed)] if behind else []
+        for place in places:
+            at = committed.get(place.partition)
+            yield Progress(
+                topic=topic,
+                partition=place.partition,
+                committed=at,
+                end=ends[place],
+                unread=unread.count(place.partition),
+            )
+
+    def _consumer(self) -> KafkaConsumer:
+        return KafkaConsumer(
+            **self._settings.client(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+
+
+def sent_of(record: Any, planned: Mapping[int, Planned]) -> Sent:
+    """The event in a record of an event topic."""
+    number = next((int(raw) for name, raw in record.headers if name == NUMBER), 0)
+    event = planned.get(number)
+    if event is None:
+        raise ServiceFailed(f"{record.topic}[{record.partition}]@{record.offset} is not of this run")
+    return Sent(
+        number=number,
+        place=Place(record.topic, record.partition, record.offset),
+        kind=event.kind.value,
+        event_id=event.event_id,
+        listing=event.listing,
+        revision=event.revision,
+        loose=event.loose,
+    )
+
+
+def letter_of(record: Any) -> Letter:
+    """The dead letter in a record."""
+    told = {name.removeprefix(PREFIX): bytes(raw or b"").decode("utf-8", "replace") for name, raw in record.headers}
+    topic, partition, offset = (told.get(f"original-{one}", "-1") for one in ("topic", "partition", "offset"))
+    return Letter(
+        place=Place(topic, int(partition), int(offset)),
+        dead_id=told.get("dead-id", ""),
+        code=told.get("error-code", ""),
+    )

@@ -1,0 +1,81 @@
+"""The consumers of a run: real processes, started, frozen, killed and replaced."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy.services.consumer import Consumer
+from deploy.services.processes import alive, send_signal
+from deploy.settings import DeploySettings
+
+#: What no other worker may have: its number stands for `{}`.
+Named = Mapping[str, str]
+
+
+class ConsumerCrew:
+    """Workers of one group, each with a number that no other ever had. Use it from the main thread."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str], settings: DeploySettings, *, named: Named) -> None:
+        """`named` holds variables in which `{}` stands for the worker's number."""
+        self._folder = folder
+        self._env = env
+        self._settings = settings
+        self._named = named
+        self._workers: dict[str, Consumer] = {}
+        self._asked: set[str] = set()
+        self._killed: set[str] = set()
+        self._started = 0
+
+    def start(self) -> str:
+        """Start one more."""
+        self._started += 1
+        own = {name: value.format(self._started) for name, value in self._named.items()}
+        worker = Consumer(self._folder, {**self._env, **own}, self._settings, number=self._started)
+        self._workers[worker.name] = worker
+        worker.start()
+        return worker.name
+
+    def working(self) -> Sequence[str]:
+        """Those that run and were not asked to stop."""
+        return [name for name, worker in self._workers.items() if worker.healthy() and name not in self._asked]
+
+    def died(self) -> Sequence[str]:
+        """Those that ended although nobody wanted it."""
+        wanted = self._asked | self._killed
+        return [name for name, worker in self._workers.items() if name not in wanted and not worker.healthy()]
+
+    def replace(self, name: str) -> str:
+        """Start another one for a worker that died, as a supervisor would."""
+        self._killed.add(name)
+        return self.start()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        self._killed.add(name)
+        self._workers[name].kill()
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP."""
+        self._signal(name, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        self._signal(name, signal.SIGCONT)
+
+    def ask_to_stop(self, name: str) -> None:
+        """SIGTERM."""
+        self._asked.add(name)
+        self._signal(name, signal.SIGTERM)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        for record in self._workers[name].processes():
+            send_signal(record, number)
+
+    def stop(self) -> None:
+        """Stop all, the frozen too: first ask all, then wait for each."""
+        for name in self._workers:
+            self.thaw(name)
+            self.ask_to_stop(name)
+        for worker in self._workers.values():
+            if any(map(alive, worker.processes())):
+                worker.stop()

@@ -1,0 +1,199 @@
+"""The chaos run: a seeded mix of events through real servers that are killed, frozen, cut and replaced meanwhile.
+
+python -m deploy.loadtest.chaos --events 2000 --faults 4 --seed 7
+"""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from deploy.demo.reading import Answers
+from deploy.errors import ServiceFailed
+from deploy.loadtest.calm import calm_run
+from deploy.loadtest.census import Census
+from deploy.loadtest.conductor import Conductor, Pace
+from deploy.loadtest.ledger import Ledger, object_faults, offset_faults
+from deploy.loadtest.options import ChaosOptions
+from deploy.loadtest.photos import photo_name
+from deploy.loadtest.program import program
+from deploy.loadtest.report import ChaosReport
+from deploy.loadtest.sending import Sender
+from deploy.loadtest.traffic import Kind, Planned, Traffic
+from deploy.loadtest.view import ChaosView, Moment
+from deploy.loadtest.violations import Reason, Violation
+from deploy.loadtest.world import CATALOG, RECIPE, World
+from deploy.services.buckets import s3_client
+from serve.schemas.result import Position
+
+_TICK_S = 0.25
+#: How long the workers may take to commit what they have answered last.
+_COMMIT_S = 30.0
+#: Answers that come twice come soon; meanwhile the last retries of the workers end.
+_AFTERMATH_S = 3.0
+
+
+class Chaos:
+    """One run."""
+
+    def __init__(self, options: ChaosOptions, view: ChaosView) -> None:
+        self._options = options
+        self._view = view
+        self._faults = program(options.faults, options.seed, transactional=options.transactional)
+        self._planned: dict[int, Planned] = {}
+        self._phases: dict[str, float] = {}
+        self._visible: set[Position] = set()
+        self._found: list[Violation] = []
+
+    def run(self) -> ChaosReport:
+        """Do it all; raise `DeployError` where it cannot even be tried. Stops what it started, whatever happens."""
+        with ExitStack() as stack:
+            with self._phase("start"):
+                world = stack.enter_context(World(self._options, self._view.service))
+            conductor = self._play(world)
+            with self._phase("stop consumers"):
+                self._settle(world)
+            with self._phase("census"):
+                ledger = self._census(world)
+            with self._phase("calm run"):
+                self._compare(world, ledger)
+        violations = [*ledger.verdict(), *self._found]
+        return ChaosReport(
+            seed=self._options.seed,
+            delivery=self._options.delivery,
+            phases=self._phases,
+            kinds=Counter(event.kind.value for event in self._planned.values()),
+            endings=ledger.endings,
+            counts=ledger.counts,
+            marks=conductor.marks,
+            violations=violations,
+        )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self._view.say(f"-- {name}")
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._phases[name] = time.monotonic() - began
+
+    # -- events and faults --
+
+    def _play(self, world: World) -> Conductor:
+        options = self._options
+        traffic = Traffic(
+            options.seed,
+            lambda number: world.photos.url(photo_name(number)),
+            photos=options.photos,
+            recipe=RECIPE,
+        )
+        for event in traffic.events(options.events):
+            self._planned[event.number] = event
+        with self._phase("work"), Sender(world.settings, iter(self._planned.values())) as sender:
+            for _ in range(options.consumers):
+                self._view.service(world.crew.start(), "started")
+            with Answers(world.settings) as answers:
+                conductor = Conductor(
+                    world.scene,
+                    self._faults,
+                    options.seed,
+                    Pace(step=max(1, self._share // 2)),
+                    time.monotonic,
+                    self._view.mark,
+                )
+                try:
+                    self._until_answered(world, sender, answers, conductor)
+                finally:
+                    conductor.heal(len(self._visible))
+        return conductor
+
+    @property
+    def _share(self) -> int:
+        """Events between two faults."""
+        return self._options.events // (len(self._faults) + 1)
+
+    def _until_answered(self, world: World, sender: Sender, answers: Answers, conductor: Conductor) -> None:
+        began = moved_at = time.monotonic()
+        while len(self._visible) < self._options.events:
+            # The last events are kept back until the last fault is there, so that each one hits work.
+            ahead = (conductor.healed + (conductor.now_on is not None) + 1) * self._share
+            sender.allow(self._options.events if conductor.done else ahead)
+            before = len(self._visible)
+            self._visible.update(one.position for one in answers.take() if one.position is not None)
+            conductor.tick(len(self._visible))
+            now = time.monotonic()
+            if len(self._visible) > before or conductor.now_on is not None:
+                moved_at = now
+            elif now - moved_at > self._options.patience_s:
+                self._view.say(f"no outcome for {self._options.patience_s:g} s, giving up")
+                return
+            self._check(world)
+            self._view.update(self._moment(sender.taken, now - began, conductor))
+            time.sleep(_TICK_S)
+
+    def _check(self, world: World) -> None:
+        for name in world.crew.died():
+            # Counted once, and replaced as a supervisor would.
+            self._found.append(Violation(Reason.DIED, f"{name} ended by itself"))
+            world.crew.replace(name)
+
+    def _moment(self, sent: int, elapsed_s: float, conductor: Conductor) -> Moment:
+        return Moment(
+            planned=self._options.events,
+            sent=sent,
+            visible=len(self._visible),
+            elapsed_s=elapsed_s,
+            faults=len(self._faults),
+            healed=conductor.healed,
+            now_on=conductor.now_on,
+        )
+
+    # -- afterwards --
+
+    def _settle(self, world: World) -> None:
+        time.sleep(_AFTERMATH_S)
+        census, deadline = Census(world.settings), time.monotonic() + _COMMIT_S
+        while (faults := list(offset_faults(census.progress()))) and time.monotonic() < deadline:
+            time.sleep(1)
+        self._found += faults
+        world.crew.stop()
+
+    def _census(self, world: World) -> Ledger:
+        ledger = Ledger(exactly_once=self._options.transactional)
+        census = Census(world.settings)
+        census.enter(ledger, self._planned)
+        missing = self._planned.keys() - {event.number for event in ledger.events}
+        if missing:
+            raise ServiceFailed(f"Kafka has lost {len(missing)} events that it had acknowledged")
+        for topic in world.settings.retry_topics:
+            ledger.counts["records in retry topics"] += census.count(topic)
+        return ledger
+
+    def _compare(self, world: World, ledger: Ledger) -> None:
+        last = ledger.last_events()
+        pictured = [event for event in last.values() if event.kind == Kind.PHOTOS]
+        calm = calm_run(pictured, self._planned, world.store, catalog=CATALOG, photos=world.photos.origin)
+        expected = {listing: calm.get(listing, frozenset()) for listing in last}
+        bucket = _objects(world)
+        ledger.counts["listings"] = len(last)
+        ledger.counts["listings with objects"] = sum(map(bool, expected.values()))
+        ledger.counts["objects in the store"] = len(bucket)
+        self._found += object_faults(expected, ledger.standing, bucket)
+        if not self._found and not any(expected.values()):
+            raise ServiceFailed("no listing ended with images: there was nothing to compare")
+
+
+def _objects(world: World) -> dict[str, str]:
+    """Every key in the bucket with the hash of what the store gives for it."""
+    at = world.store
+    client = s3_client(at.s3_endpoint, at.access_key, at.secret_key, at.region)
+    keys = [
+        one["Key"]
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=at.bucket)
+        for one in page.get("Contents", ())
+    ]
+    return {
+        key: hashlib.sha256(client.get_object(Bucket=at.bucket, Key=key)["Body"].read()).hexdigest() for key in keys
+    }

@@ -1,0 +1,230 @@
+"""The conductor strikes in the middle of work, heals what it struck, and does the same again with the same seed."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.errors import DeployError
+from deploy.loadtest.cluster import office
+from deploy.loadtest.conductor import Conductor, Pace, Phase
+from deploy.loadtest.faults import Fault, FreezeConsumer, KillConsumer
+from deploy.loadtest.program import FAULTS, program
+from deploy.loadtest.scene import Scene
+from deploy.loadtest.toxics import Toxic
+
+
+@dataclass
+class Everything:
+    """Consumers, brokers, Serve and store in one: it notes what is done to it and what is wrong now."""
+
+    story: list[str] = field(default_factory=list)
+    workers: set[str] = field(default_factory=lambda: {"worker-1", "worker-2", "worker-3"})
+    frozen: set[str] = field(default_factory=set)
+    fallen: set[int] = field(default_factory=set)
+    pids: list[int] = field(default_factory=lambda: [11, 12])
+    toxics: list[str] = field(default_factory=list)
+    cut: bool = False
+    started: int = 3
+
+    def working(self) -> Sequence[str]:
+        return sorted(self.workers)
+
+    def start(self) -> str:
+        self.started += 1
+        self.workers.add(f"worker-{self.started}")
+        self.story.append("start")
+        return f"worker-{self.started}"
+
+    def kill(self, whom: str | int) -> None:
+        self.story.append(f"kill {whom}")
+        if isinstance(whom, str):
+            self.workers.remove(whom)
+        else:
+            assert not self.fallen, "two brokers at a time would leave no majority"
+            self.fallen.add(whom)
+
+    def freeze(self, name: str) -> None:
+        self.story.append(f"freeze {name}")
+        self.frozen.add(name)
+
+    def thaw(self, name: str) -> None:
+        self.frozen.remove(name)
+
+    def ask_to_stop(self, name: str) -> None:
+        self.story.append(f"ask {name}")
+        self.workers.remove(name)
+
+    def nodes(self) -> Sequence[int]:
+        return [1, 2, 3]
+
+    def restart(self, node: int) -> None:
+        self.fallen.remove(node)
+
+    def group_coordinator(self) -> int:
+        return 2
+
+    def move_group_coordinator(self) -> str:
+        self.story.append("move")
+        return "from 2 to 3"
+
+    def transaction_coordinator(self) -> int:
+        return 3
+
+    def replicas(self) -> Sequence[int]:
+        return self.pids
+
+    def kill_replica(self, pid: int) -> None:
+        self.story.append(f"kill replica {pid}")
+        self.pids.remove(pid)
+
+    def redeploy(self) -> None:
+        self.story.append("redeploy")
+        self.pids.clear()
+
+    def settle(self) -> None:
+        self.pids = [21, 22]
+
+    def enable(self) -> None:
+        self.cut = False
+
+    def disable(self) -> None:
+        self.story.append("cut")
+        self.cut = True
+
+    def add(self, toxic: Toxic) -> None:
+        self.story.append(toxic.title)
+        self.toxics.append(toxic.title)
+
+    def reset(self) -> None:
+        self.toxics.clear()
+        self.cut = False
+
+    @property
+    def well(self) -> bool:
+        return not (self.frozen or self.fallen or self.toxics or self.cut) and len(self.pids) == 2
+
+    def scene(self) -> Scene:
+        return Scene(crew=self, brokers=self, serving=self, store=self, session_timeout_s=6.0)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def conductor(world: Everything, clock: Clock, faults: list[Fault], seed: int = 1) -> Conductor:
+    return Conductor(world.scene(), faults, seed, Pace(step=100, patience_s=30.0), clock)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_every_fault_harms_and_heals(fault: Fault) -> None:
+    world, scene = Everything(), Everything().scene()
+    scene = world.scene()
+    whom = fault.strike(scene, random.Random(1))
+    assert world.story, "nothing was struck"
+    assert whom
+    assert fault.heal(scene, whom)
+    assert world.well
+    assert len(world.workers) == 3
+    assert fault.hold_s(scene) >= 0
+
+
+def test_a_frozen_worker_stays_so_past_its_session() -> None:
+    assert FreezeConsumer().hold_s(Everything().scene()) > 6.0
+
+
+def test_the_first_fault_waits_for_progress() -> None:
+    world, clock = Everything(), Clock()
+    running = conductor(world, clock, [KillConsumer()])
+    running.tick(99)
+    assert world.story == []
+    running.tick(100)
+    assert world.story[0].startswith("kill worker")
+    assert running.now_on == "kill_consumer"
+
+
+def test_without_progress_it_comes_all_the_same_after_a_while() -> None:
+    world, clock = Everything(), Clock()
+    running = conductor(world, clock, [KillConsumer()])
+    clock.now = 29.9
+    running.tick(0)
+    assert world.story == []
+    clock.now = 30.0
+    running.tick(0)
+    assert len(world.story) == 1
+
+
+@given(st.integers(0, 1000), st.lists(st.tuples(st.floats(0.1, 20), st.integers(0, 80)), min_size=150, max_size=200))
+def test_one_fault_at_a_time_all_in_order_and_well_in_the_end(seed: int, steps: list[tuple[float, int]]) -> None:
+    world, clock = Everything(), Clock()
+    faults = program("12", seed, transactional=True)
+    running = conductor(world, clock, faults, seed)
+    visible = 0
+    for seconds, new in steps:
+        clock.now += seconds
+        visible += new
+        running.tick(visible)
+        assert running.now_on or world.well
+    running.heal(visible)
+    assert world.well
+    phases = [mark.phase for mark in running.marks]
+    assert phases == [Phase.STRIKE, Phase.HEAL] * (len(phases) // 2)
+    struck = [mark.fault for mark in running.marks if mark.phase is Phase.STRIKE]
+    assert struck == [fault.name for fault in faults[: len(struck)]]
+    assert running.done == (len(struck) == len(faults))
+
+
+def test_the_same_seed_hits_the_same() -> None:
+    def story(seed: int) -> list[str]:
+        world, clock = Everything(), Clock()
+        running = conductor(world, clock, program("20", seed, transactional=False), seed)
+        for _ in range(200):
+            clock.now += 15
+            running.tick(0)
+        assert running.done
+        return world.story
+
+    assert story(5) == story(5)
+    assert story(5) != story(6)
+
+
+def test_healing_at_the_end_of_a_run_ends_the_fault() -> None:
+    world, clock = Everything(), Clock()
+    running = conductor(world, clock, program("cut_store", 1, transactional=False))
+    running.tick(100)
+    assert world.cut
+    running.heal(100)
+    assert running.done
+    assert world.well
+
+
+def test_a_program_has_every_kind_before_one_comes_twice() -> None:
+    kinds = {fault.name for fault in FAULTS if not fault.transactional}
+    once = program(str(len(kinds)), 3, transactional=False)
+    assert {fault.name for fault in once} == kinds
+    assert len(program("30", 3, transactional=False)) == 30
+    assert "kill_transaction_coordinator" in {fault.name for fault in program(str(len(FAULTS)), 3, transactional=True)}
+
+
+def test_faults_by_name() -> None:
+    chosen = program("kill_broker, cut_store", 1, transactional=False)
+    assert [fault.name for fault in chosen] == ["kill_broker", "cut_store"]
+    with pytest.raises(DeployError, match="no fault 'rain'"):
+        program("rain", 1, transactional=False)
+
+
+@pytest.mark.parametrize(("key", "partition"), [("", 0), ("hello", 22), ("vitrine", 39), ("größe-😀", 21)])
+def test_offices_are_found_as_java_hashes_strings(key: str, partition: int) -> None:
+    assert office(key, 50) == partition
+
+
+def test_the_number_that_java_cannot_negate_is_office_0() -> None:
+    # The well-known string whose hash is the smallest number.
+    assert office("polygenelubricants", 7) == 0
