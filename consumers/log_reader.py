@@ -124,8 +124,14 @@ class LogReader:
             self._moved_at = time.monotonic()
         elif time.monotonic() - self._moved_at > _STUCK_S:
             raise KafkaTimeoutError(f"nothing came for {_STUCK_S:g} s from {', '.join(map(str, self._ends))}")
-        self._leave({tp for tp, position in positions.items() if position >= self._ends[tp]})
+        self.leave([tp for tp, position in positions.items() if position >= self._ends[tp]])
         return found
+
+    def leave(self, tps: Iterable[TopicPartition]) -> None:
+        """Read no more of these."""
+        for tp in tps:
+            if self._ends.pop(tp, None) is not None:
+                self._consumer.pause(KafkaPartition(*tp))
 
     def read(self, spans: Mapping[TopicPartition, Span]) -> Iterator[SourceRecord]:
         """All records of these spans."""
@@ -146,11 +152,6 @@ class LogReader:
     def _positions(self) -> dict[TopicPartition, int]:
         # Past the last record there may be offsets without one: only the position passes them.
         return {tp: self._consumer.position(KafkaPartition(*tp)) for tp in self._ends}
-
-    def _leave(self, tps: set[TopicPartition]) -> None:
-        for tp in tps:
-            del self._ends[tp]
-            self._consumer.pause(KafkaPartition(*tp))
 
     def _catch_up(self, error: OffsetOutOfRangeError) -> None:
         for partition, offset in dict(error.args[0]).items():

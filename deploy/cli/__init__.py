@@ -31,6 +31,7 @@ COMMANDS = {
     "tail": "tail",
     "dlq": "dlq",
     "replay": "replay",
+    "lag": "lag",
     "doctor": "doctor",
     "recipes": "catalog",
     "channels": "catalog",

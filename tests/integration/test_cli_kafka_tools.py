@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
+from kafka import TopicPartition as KafkaPartition
+from kafka.admin import KafkaAdminClient
+from kafka.structs import OffsetAndMetadata
 
 import deploy.cli
+from consumers.core import bitmap
 from consumers.core.actions import PublishDead
 from consumers.dead_letters import dead_letter
 from consumers.events import ListingEvent, parse
@@ -78,7 +82,7 @@ class Desk:
             for name, value in self._env.items():
                 patch.setenv(name, value)
             patch.setattr(sys, "argv", ["vitrine", *arguments])
-            patch.setattr(deploy.cli.signal, "signal", lambda *_: None)
+            patch.setattr(signal, "signal", lambda *_: None)
             patch.setattr(console.out, "width", 250)
             patch.setattr(console.err, "width", 250)
             with pytest.raises(SystemExit) as ended:
@@ -237,9 +241,6 @@ def test_empty_and_missing_topics_are_told(desk: Desk) -> None:
 
 def keep_from(desk: Desk, tp: TopicPartition, offset: int) -> None:
     """What retention does: everything before the offset is removed."""
-    from kafka import TopicPartition as KafkaPartition  # noqa: PLC0415
-    from kafka.admin import KafkaAdminClient  # noqa: PLC0415
-
     admin = KafkaAdminClient(**desk.kafka.client())
     admin.delete_records({KafkaPartition(*tp): offset})
     admin.close()
@@ -381,3 +382,74 @@ def test_same_event_same_recipe_same_weights_same_images(desk: Desk, tmp_path: P
     assert all(result.outcome is Outcome.ENRICHED for result in desk.results(two).values())
     new, old = images(desk.results(three)), images(live)
     assert {key for found in new.values() for key, _ in found}.isdisjoint(key for f in old.values() for key, _ in f)
+
+
+@pytest.fixture
+def behind(desk: Desk) -> Iterator[str]:
+    """A group with one member that has done 3 of 10 events, two of them beyond the committed one."""
+    topic, group = desk.settings.topics[0], unique("group")
+    desk.produce(topic, [message(f"e{number}") for number in range(10)])
+    desk.produce(desk.settings.retry_topics[0], [message("later")])
+    desk.bury(desk.records(topic)[9])
+    consumer = KafkaConsumer(topic, **desk.kafka.client(), group_id=group, enable_auto_commit=False)
+    while not consumer.assignment():
+        consumer.poll(timeout_ms=200)
+    place = KafkaPartition(topic, 0)
+    consumer.commit({place: OffsetAndMetadata(1, bitmap.encode(1, [3, 4]), -1)})
+    yield group
+    consumer.close(autocommit=False)
+
+
+def test_lag_tells_what_is_left_and_since_when(desk: Desk, behind: str) -> None:
+    told = desk.json("lag", "--group", behind)
+    rows = {(row["topic"], row["partition"]): row for row in told["partitions"]}
+    assert len(rows) == 3
+    row = rows[desk.settings.topics[0], 0]
+    assert [row[name] for name in ("committed", "end", "lag", "done", "open", "oldest")] == [1, 10, 9, 2, 7, 1]
+    assert 0 <= row["age_s"] < 120
+    assert row["member"] == told["members"][0]["name"]
+    assert rows[desk.settings.topics[1], 0]["note"] == "no commit"
+    assert (told["totals"]["open"], told["retries_waiting"], told["dead_letters"]) == (7, 1, 1)
+    assert (told["state"], told["missing_topics"]) == ("Stable", [])
+    shown = desk.run("lag", "--group", behind, "--once").stdout
+    assert "1 members" in shown
+    assert "1 wait in retry topics, 1 in the dead-letter topic" in shown
+
+
+def test_lag_alerts(desk: Desk, behind: str) -> None:
+    desk.run("lag", "--group", behind, "--max-lag", "9", "--max-age", "3600")
+    assert "above 8" in desk.run("lag", "--group", behind, "--max-lag", "8", code=1).stderr
+    time.sleep(0.1)
+    assert "above 0.1 s" in desk.run("lag", "--group", behind, "--max-age", "0.1", code=1).stderr
+
+
+def test_lag_knows_retention_gaps_and_groups_without_members(desk: Desk) -> None:
+    topic, group = desk.settings.topics[0], unique("group")
+    desk.produce(topic, [message(f"e{number}") for number in range(10)], partition=1)
+    place = KafkaPartition(topic, 1)
+    consumer = KafkaConsumer(**desk.kafka.client(), group_id=group, enable_auto_commit=False)
+    consumer.assign([place])
+    consumer.commit({place: OffsetAndMetadata(2, bitmap.encode(2, [4, 7]), -1)})
+    consumer.close(autocommit=False)
+    keep_from(desk, TopicPartition(topic, 1), 6)
+    told = desk.json("lag", "--group", group)
+    (row,) = [row for row in told["partitions"] if row["committed"] is not None]
+    assert [row[name] for name in ("lag", "done", "open", "oldest", "removed")] == [4, 1, 3, 6, 3]
+    assert (told["state"], told["members"]) == ("Empty", [])
+    assert "3 removed by retention" in desk.run("lag", "--group", group, "--once").stdout
+
+
+def test_lag_of_nobody_names_those_that_there_are(desk: Desk, behind: str) -> None:
+    told = desk.run("lag", "--group", "nobody", "--once", code=1).stderr
+    assert "there is no group nobody" in told
+    assert behind in told
+
+
+def test_lag_is_told_again_and_again_until_ctrl_c(desk: Desk, behind: str) -> None:
+    process = desk.start("lag", "--group", behind, "--every", "0.2")
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert all(f"group {behind}, stable, 1 members, no progress for" in line for line in lines)

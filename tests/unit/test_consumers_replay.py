@@ -17,7 +17,7 @@ from consumers.records import SourceRecord, TopicPartition
 from consumers.replay_feed import VIRTUAL, Feed
 from consumers.replay_range import between
 from consumers.replay_tally import Tally
-from serve.schemas.exchange import EnrichItem, ResultLine
+from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo, ListingResult, Output, Position
 from tests.support.index_contract import output
@@ -148,11 +148,11 @@ def test_the_real_engine_answers_every_event_once(listings: list[str], seed: int
     assert ends == Counter(range(len(listings)))
 
 
-def _line(item: EnrichItem, random: Random) -> ResultLine | signals.ErrorLine:
+def _line(item: EnrichItem, random: Random) -> ResultLine | ErrorLine:
     retry = random.choice([None, None, RetryClass.TRANSIENT, RetryClass.DELAYED, RetryClass.PERMANENT])
     if retry is None:
         return ResultLine(ref=item.ref, result=result_for(item))
-    return signals.ErrorLine(ref=item.ref, error=ErrorInfo(code="x", retry=retry, message="x"))
+    return ErrorLine(ref=item.ref, error=ErrorInfo(code="x", retry=retry, message="x"))
 
 
 SPANS = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda ends: Span(min(ends), max(ends)))
