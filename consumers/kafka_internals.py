@@ -6,6 +6,8 @@
   long after the error was raised. Here the parser is put away; the client fetches the batch again.
 - What comes together with the end of a connection is thrown away unread: a broker that refuses a password says so and
   hangs up, and the client only tells that somebody has hung up. Here it is read first.
+- A join that comes to its end between two polls is forgotten, and the next poll joins anew, which makes all other
+  members do so as well; under load that can go on for a minute. Here its outcome is kept until a poll has taken it.
 - An answer to a question for a commit that came when nobody waited any more is kept, and given to whoever asks next,
   however old it is by then. `committed` forgets such answers.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
@@ -21,6 +23,8 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
+from kafka.coordinator.base import BaseCoordinator
+from kafka.errors import KafkaError
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import OffsetAndMetadata
@@ -39,11 +43,35 @@ class _Lenient(bytes):
         return super().decode(encoding, "backslashreplace")
 
 
+class _Join:
+    """A join under way, or at its end; to the client it is under way until the outcome is taken."""
+
+    def __init__(self, future: Any) -> None:
+        self.add_callback = future.add_callback
+        self.add_errback = future.add_errback
+        self._future = future
+
+    @property
+    def is_done(self) -> bool:
+        # Only after an error of Kafka the client puts it away by itself.
+        error = self._future.exception
+        return error is not None and not isinstance(error, KafkaError)
+
+
+def _join_under_way(coordinator: Any) -> Any:
+    return coordinator.__dict__["_join_task"]
+
+
+def _set_join_under_way(coordinator: Any, future: Any) -> None:
+    coordinator.__dict__["_join_task"] = None if future is None else _Join(future)
+
+
 @functools.cache
 def mend() -> None:
     """Mend the client in this process; call before a consumer is used. Further calls do nothing."""
     DefaultRecordBatch._read_msg = _reading_any_header(DefaultRecordBatch._read_msg)
     Parser.take = _putting_away_the_dead(Parser.take)
+    BaseCoordinator._join_task = property(_join_under_way, _set_join_under_way)
     for transport in (KafkaTCPTransport, KafkaSSLTransport):
         transport._sock_recv = _reading_last_words(transport._sock_recv)
 

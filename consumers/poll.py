@@ -18,7 +18,7 @@ from kafka.errors import (
     OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
 )
-from kafka.structs import ConsumerGroupMetadata, MemberState
+from kafka.structs import ConsumerGroupMetadata
 
 from consumers import kafka_internals
 from consumers.consumer import ConsumerFactory, client_offsets, connect, own, source_records
@@ -41,9 +41,6 @@ log = logging.getLogger(__name__)
 _IDLE_POLL_MS = 100
 #: While answers are awaited they are picked up at least this often.
 _BUSY_POLL_MS = 10
-#: While the group rebalances nothing is fetched anyway. The client forgets the outcome of a join that comes to its end
-#: between two polls, and joins anew, which makes all others do so as well: so there is little time between them.
-_JOIN_POLL_MS = 250
 _SHOW_EVERY_S = 1.0
 _SETTLE_LOOK_S = 0.02
 #: Polls that fail one after another, a second apart, before the worker gives up and leaves it to its supervisor.
@@ -186,8 +183,6 @@ class Poller:
 
     def _poll(self) -> list[signals.Signal]:
         timeout_ms = _BUSY_POLL_MS if self._driver.engine.busy else _IDLE_POLL_MS
-        if self._kafka.group_metadata().state == MemberState.REBALANCING:
-            timeout_ms = _JOIN_POLL_MS
         try:
             try:
                 batches = self._kafka.poll(timeout_ms=timeout_ms, max_records=self._settings.poll_batch)

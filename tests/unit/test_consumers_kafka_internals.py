@@ -2,13 +2,16 @@
 
 import socket
 import struct
+import threading
 from collections import deque
 from types import SimpleNamespace
 
 import pytest
 from kafka import TopicPartition
 from kafka.consumer.fetcher import Fetcher
-from kafka.errors import CorruptRecordError, KafkaConnectionError
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.errors import CorruptRecordError, KafkaConnectionError, KafkaTimeoutError
+from kafka.future import Future
 from kafka.net.transport import KafkaTCPTransport
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c
@@ -97,6 +100,52 @@ def test_the_last_words_of_a_broker_that_hangs_up_are_read():
         assert transport._sock_recv() == (b"wrong password", None)
         nothing, error = transport._sock_recv()
     assert (nothing, type(error)) == (b"", KafkaConnectionError)
+
+
+@pytest.mark.timeout(20)
+def test_a_join_that_ends_between_two_polls_counts():
+    kafka_internals.mend()
+    coordinator = ConsumerCoordinator.__new__(ConsumerCoordinator)
+    joins: list[Future] = []
+    completed: list[bytes] = []
+
+    async def nothing(*_: object, **__: object) -> bool:
+        return True
+
+    async def complete(_generation: int, _member: str, _protocol: str, assignment: bytes) -> None:
+        completed.append(assignment)
+
+    async def wait_for(join, _timeout_ms: float) -> bytes:
+        answers: list[bytes] = []
+        join.add_callback(answers.append)
+        if not answers:
+            raise KafkaTimeoutError
+        return answers[0]
+
+    def call_soon(_: object) -> Future:
+        joins.append(Future())
+        return joins[-1]
+
+    coordinator.config = {"api_version": (4, 1)}
+    coordinator._lock = threading.RLock()
+    coordinator._join_task = None
+    coordinator.rejoin_needed, coordinator.rejoining = True, False
+    coordinator._generation = SimpleNamespace(generation_id=1, member_id="m", protocol="p")
+    coordinator._manager = SimpleNamespace(call_soon=call_soon, wait_for=wait_for)
+    coordinator.need_rejoin = lambda: coordinator.rejoin_needed
+    coordinator.ensure_coordinator_ready_async = coordinator._on_join_prepare_async = nothing
+    coordinator._disable_heartbeat = coordinator._enable_heartbeat = lambda: None
+    coordinator._on_join_complete_async = complete
+
+    def poll() -> bool:
+        with pytest.raises(StopIteration) as end:
+            coordinator.join_group_async(timeout_ms=10).send(None)
+        return end.value.value
+
+    assert poll() is False
+    joins[0].success(b"assignment")
+    assert poll() is True
+    assert (len(joins), completed) == (1, [b"assignment"])
 
 
 def test_mending_twice_changes_nothing():
