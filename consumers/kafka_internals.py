@@ -4,6 +4,8 @@
   one such record would stop its partition. Here the name is kept, its bad bytes written as `\\xff`.
 - A batch that cannot be taken apart leaves its parser dead but in place, and the next `poll` spins on it for ever, also
   long after the error was raised. Here the parser is put away; the client fetches the batch again.
+- A partition that is paused with fetched records left over waits for ever after it is resumed, if another partition was
+  fetched meanwhile: the place for the records being read is never seen as free again. Here it is.
 - What comes together with the end of a connection is thrown away unread: a broker that refuses a password says so and
   hangs up, and the client only tells that somebody has hung up. Here it is read first.
 - A join that comes to its end between two polls is forgotten, and the next poll joins anew, which makes all other
@@ -71,6 +73,7 @@ def mend() -> None:
     """Mend the client in this process; call before a consumer is used. Further calls do nothing."""
     DefaultRecordBatch._read_msg = _reading_any_header(DefaultRecordBatch._read_msg)
     Parser.take = _putting_away_the_dead(Parser.take)
+    Fetcher.fetched_records = _taking_up_what_was_paused(Fetcher.fetched_records)
     BaseCoordinator._join_task = property(_join_under_way, _set_join_under_way)
     for transport in (KafkaTCPTransport, KafkaSSLTransport):
         transport._sock_recv = _reading_last_words(transport._sock_recv)
@@ -158,6 +161,17 @@ def _putting_away_the_dead(take: Any) -> Any:
             raise
 
     return put_away
+
+
+def _taking_up_what_was_paused(fetched: Any) -> Any:
+    @functools.wraps(fetched)
+    def take_up(fetcher: Any, *args: Any, **more: Any) -> Any:
+        # Read to its end it is false, but not None; the client looks for None.
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
+        return fetched(fetcher, *args, **more)
+
+    return take_up
 
 
 def _reading_last_words(receive: Any) -> Any:

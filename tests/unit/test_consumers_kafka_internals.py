@@ -88,6 +88,23 @@ def test_every_codec_of_kafka_is_read(fetcher, codec):
     assert len(fetched(fetcher, batch("ok", "else", codec=codec))) == 2
 
 
+@pytest.mark.timeout(20)
+def test_what_is_left_of_a_paused_partition_comes_when_it_is_resumed(fetcher):
+    paused: set[TopicPartition] = set()
+    other = TopicPartition("u", 0)
+    fetcher._subscriptions.is_paused = paused.__contains__
+    fetcher._subscriptions.assignment[other] = SimpleNamespace(position=SimpleNamespace(offset=0), highwater=0)
+    fetcher._next_partition_records = kafka_internals.Parser(0, PARTITION, MemoryRecords(batch("a", "b", "c")))
+    assert len(fetcher.fetched_records(1)[0][PARTITION]) == 1
+    paused.add(PARTITION)
+    assert fetcher.fetched_records(1)[0] == {}
+    # Meanwhile another partition is read to its end.
+    fetcher._next_partition_records = kafka_internals.Parser(0, other, MemoryRecords(b""))
+    assert fetcher.fetched_records(1)[0] == {}
+    paused.clear()
+    assert len(fetcher.fetched_records(500)[0][PARTITION]) == 2
+
+
 def test_the_last_words_of_a_broker_that_hangs_up_are_read():
     kafka_internals.mend()
     ours, theirs = socket.socketpair()
