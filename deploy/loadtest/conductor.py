@@ -49,24 +49,18 @@ class _Struck:
     heal_at: float
 
 
-@dataclass(slots=True, kw_only=True)
-class Pace:
-    """When the next fault comes: after so many new outcomes, or so many seconds, whichever is first."""
-
-    step: int
-    patience_s: float = 30.0
-
-
 @dataclass(slots=True)
 class Conductor:
-    """Runs a program of faults."""
+    """Runs a program of faults. The next one comes when a quarter of its share is answered, or after `patience_s`."""
 
     scene: Scene
     faults: Sequence[Fault]
     seed: int
-    pace: Pace
+    #: Events of the whole run: each fault gets its share of what is left.
+    events: int
     clock: Callable[[], float]
     report: Callable[[Mark], None] = lambda _: None
+    patience_s: float = 30.0
     marks: list[Mark] = field(default_factory=list)
     _chance: random.Random = field(init=False)
     _next: int = 0
@@ -103,9 +97,21 @@ class Conductor:
                 self.heal(visible)
             return
         since, before = self._quiet_since
-        moved = visible - before >= self.pace.step
-        if self._next < len(self.faults) and (moved or now - since >= self.pace.patience_s):
+        moved = visible - before >= max(1, self._share // 4)
+        if self._next < len(self.faults) and (moved or now - since >= self.patience_s):
             self._strike(visible)
+
+    @property
+    def _share(self) -> int:
+        """Events for each fault that is still to be healed, and as many for the quiet end."""
+        return (self.events - self._quiet_since[1]) // (len(self.faults) - self.healed + 1)
+
+    @property
+    def released(self) -> int:
+        """Events that may be sent by now. Half of a share is kept back until its fault is on, so that work goes on."""
+        if self.done:
+            return self.events
+        return min(self.events, self._quiet_since[1] + max(2, self._share // (2 if self._struck is None else 1)))
 
     def _strike(self, visible: int) -> None:
         fault = self.faults[self._next]

@@ -13,7 +13,7 @@ from deploy.demo.reading import Answers
 from deploy.errors import ServiceFailed
 from deploy.loadtest.calm import calm_run
 from deploy.loadtest.census import Census
-from deploy.loadtest.conductor import Conductor, Pace
+from deploy.loadtest.conductor import Conductor
 from deploy.loadtest.ledger import Ledger, object_faults, offset_faults
 from deploy.loadtest.options import ChaosOptions
 from deploy.loadtest.photos import photo_name
@@ -99,7 +99,7 @@ class Chaos:
                     world.scene,
                     self._faults,
                     options.seed,
-                    Pace(step=max(1, self._share // 2)),
+                    options.events,
                     time.monotonic,
                     self._view.mark,
                 )
@@ -109,17 +109,10 @@ class Chaos:
                     conductor.heal(len(self._visible))
         return conductor
 
-    @property
-    def _share(self) -> int:
-        """Events between two faults."""
-        return self._options.events // (len(self._faults) + 1)
-
     def _until_answered(self, world: World, sender: Sender, answers: Answers, conductor: Conductor) -> None:
         began = moved_at = time.monotonic()
         while len(self._visible) < self._options.events:
-            # The last events are kept back until the last fault is there, so that each one hits work.
-            ahead = (conductor.healed + (conductor.now_on is not None) + 1) * self._share
-            sender.allow(self._options.events if conductor.done else ahead)
+            sender.allow(conductor.released)
             before = len(self._visible)
             self._visible.update(one.position for one in answers.take() if one.position is not None)
             conductor.tick(len(self._visible))

@@ -18,7 +18,9 @@ TENANTS = ("atelier", "bazar")
 TOPICS = {"listings.new.high": 2, "listings.new": 5, "listings.new.low": 3}
 _SOURCE = "//loadtest"
 #: Listings that are being edited just now, so that several revisions of one wait at a time.
-_BUSY = 40
+_BUSY = 120
+#: Share of events that begin a new listing.
+_NEW_SHARE = 0.3
 _LOOSE_SHARE = 0.03
 #: Address of a photo by its number.
 PhotoUrl = Callable[[int], str]
@@ -93,7 +95,7 @@ class Traffic:
             yield self._next()
 
     def _next(self) -> Planned:
-        if not self._listings or self._chance.random() < 0.15:
+        if not self._listings or self._chance.random() < _NEW_SHARE:
             listing, mix = self._new_listing(), _CREATED
         else:
             # Mostly one of those in work, now and then one from long ago.

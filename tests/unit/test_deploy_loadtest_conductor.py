@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.errors import DeployError
 from deploy.loadtest.cluster import office
-from deploy.loadtest.conductor import Conductor, Pace, Phase
+from deploy.loadtest.conductor import Conductor, Phase
 from deploy.loadtest.faults import Fault, FreezeConsumer, KillConsumer
 from deploy.loadtest.program import FAULTS, program
 from deploy.loadtest.scene import Scene
 from deploy.loadtest.toxics import Toxic
+
+EVENTS = 400
 
 
 @dataclass
@@ -120,7 +122,7 @@ class Clock:
 
 
 def conductor(world: Everything, clock: Clock, faults: list[Fault], seed: int = 1) -> Conductor:
-    return Conductor(world.scene(), faults, seed, Pace(step=100, patience_s=30.0), clock)
+    return Conductor(world.scene(), faults, seed, EVENTS, clock)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
@@ -143,9 +145,11 @@ def test_a_frozen_worker_stays_so_past_its_session() -> None:
 def test_the_first_fault_waits_for_progress() -> None:
     world, clock = Everything(), Clock()
     running = conductor(world, clock, [KillConsumer()])
-    running.tick(99)
+    running.tick(49)
     assert world.story == []
-    running.tick(100)
+    assert running.released == 100
+    running.tick(50)
+    assert running.released == 200
     assert world.story[0].startswith("kill worker")
     assert running.now_on == "kill_consumer"
 
@@ -161,17 +165,19 @@ def test_without_progress_it_comes_all_the_same_after_a_while() -> None:
     assert len(world.story) == 1
 
 
-@given(st.integers(0, 1000), st.lists(st.tuples(st.floats(0.1, 20), st.integers(0, 80)), min_size=150, max_size=200))
-def test_one_fault_at_a_time_all_in_order_and_well_in_the_end(seed: int, steps: list[tuple[float, int]]) -> None:
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 1000), st.randoms(use_true_random=False))
+def test_one_fault_at_a_time_all_in_order_and_well_in_the_end(seed: int, chance: random.Random) -> None:
     world, clock = Everything(), Clock()
     faults = program("12", seed, transactional=True)
     running = conductor(world, clock, faults, seed)
     visible = 0
-    for seconds, new in steps:
-        clock.now += seconds
-        visible += new
-        running.tick(visible)
+    for _ in range(150):
+        clock.now += chance.uniform(0.1, 15)
+        visible = min(visible + chance.randint(0, 20), running.released)
         assert running.now_on or world.well
+        running.tick(visible)
+        assert visible <= running.released <= EVENTS
     running.heal(visible)
     assert world.well
     phases = [mark.phase for mark in running.marks]
@@ -179,6 +185,24 @@ def test_one_fault_at_a_time_all_in_order_and_well_in_the_end(seed: int, steps: 
     struck = [mark.fault for mark in running.marks if mark.phase is Phase.STRIKE]
     assert struck == [fault.name for fault in faults[: len(struck)]]
     assert running.done == (len(struck) == len(faults))
+
+
+@settings(deadline=None)
+@given(st.integers(200, 5000), st.integers(1, 19))
+def test_every_fault_hits_work_and_all_events_are_sent(events: int, count: int) -> None:
+    """Answers that come at once, and no time at all: each fault strikes before the events are used up."""
+    world, clock = Everything(), Clock()
+    running = Conductor(world.scene(), program(str(count), 1, transactional=False), 1, events, clock)
+    for _ in range(200):
+        if running.done:
+            break
+        before = running.now_on
+        running.tick(running.released)
+        if before is None and running.now_on is not None:
+            assert running.marks[-1].visible < events
+        clock.now += 20 if running.now_on else 0
+    assert running.done
+    assert running.released == events
 
 
 def test_the_same_seed_hits_the_same() -> None:
