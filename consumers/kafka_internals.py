@@ -89,6 +89,11 @@ def sleep(consumer: KafkaConsumer, seconds: float) -> Any:
     return consumer._net.sleep(seconds)
 
 
+def rejoin(consumer: KafkaConsumer) -> None:
+    """Join the group once more with the next poll; what is owned stays."""
+    consumer._coordinator.request_rejoin()
+
+
 def committed(consumer: KafkaConsumer, partition: TopicPartition, timeout_ms: float) -> OffsetAndMetadata | None:
     """The commit of a partition as it is now, not as it was when somebody asked before."""
     consumer._coordinator._offset_fetch_futures.clear()

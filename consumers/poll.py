@@ -18,7 +18,7 @@ from kafka.errors import (
     OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
 )
-from kafka.structs import ConsumerGroupMetadata
+from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from consumers import kafka_internals
 from consumers.consumer import ConsumerFactory, client_offsets, connect, own, source_records
@@ -104,6 +104,7 @@ class Poller:
         #: Commits without an answer, and when they were sent.
         self._unanswered: dict[int, float] = {}
         self._member = ""
+        self._settled = False
         self._failed_polls = 0
         self._show_at = 0.0
 
@@ -134,6 +135,7 @@ class Poller:
         """One round: poll, tell the engine, do what it wants."""
         self.moved_at = self._clock()
         happened = self._poll()
+        self._ask_for_the_unowned()
         if self._rejoined():
             happened += self._start_over(own(self._kafka.assignment()))
         happened += self._positions.read(self._moved)
@@ -214,6 +216,18 @@ class Poller:
             return records
         now = self._clock()
         return [read_retried(record, delay_s, self._wall() - now, now) for record in records]
+
+    def _ask_for_the_unowned(self) -> None:
+        """Join a second time where membership is static.
+
+        A static member that comes back gets what it had, without a rebalance. If its predecessor died after it had
+        given partitions up and before it said so, these belong to nobody until somebody joins.
+        """
+        if self._settled or self._kafka.group_metadata().state != MemberState.STABLE:
+            return
+        self._settled = True
+        if self._settings.group_instance_id is not None:
+            kafka_internals.rejoin(self._kafka)
 
     def _rejoined(self) -> bool:
         """Whether the group forgot this member and took it in as a new one, with partitions that it had before.
