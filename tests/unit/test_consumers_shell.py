@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,14 +14,15 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka.errors import MessageSizeTooLargeError, UnknownProducerIdError
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, UnknownProducerIdError
 from kafka.future import Future
 from pydantic import ValidationError
 
 from consumers.client import ServeClient
 from consumers.core import actions, signals
 from consumers.core.breaker import BreakerState
-from consumers.core.retry import RetryNow
+from consumers.core.codes import FailureCode
+from consumers.core.retry import RetryNow, Tries
 from consumers.core.status import Status
 from consumers.core.tracker import Snapshot
 from consumers.dead_letters import dead_letter
@@ -29,15 +31,23 @@ from consumers.inbox import Inbox
 from consumers.logs import configure
 from consumers.logs import saw as log_action
 from consumers.metrics import Metrics
+from consumers.notices import (
+    ClientReplaced,
+    CommitRefused,
+    OffsetMissing,
+    PollFailed,
+    StartedOver,
+    TopicChanged,
+    TransactionEnded,
+)
+from consumers.outgoing import Writer
 from consumers.producer import ResultProducer
 from consumers.reader import Visible
 from consumers.records import SourceRecord, TopicPartition
-from consumers.results import ResultEvent, shortened
+from consumers.results import ResultEvent, parse_result, shortened
 from consumers.settings import ConsumerSettings
-from serve.schemas.exchange import EnrichItem
-from serve.schemas.listing import EventType, Listing
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
-from serve.schemas.result import ErrorInfo, ImageError, ListingResult, Position, Quality, RuleResult
+from serve.schemas.result import ErrorInfo, ImageError, ListingResult, Quality, RuleResult
 from tests.support.examples import RESULT
 from tests.support.fake_serve import FakeServe
 from tests.support.listing_events import structured_bytes
@@ -114,7 +124,7 @@ def test_a_header_that_is_cut_is_named():
 
 
 def test_the_size_of_a_record_counts_all_that_is_kept():
-    assert SourceRecord(TP, 9, b"12", b"345", (("é", b"67"), ("n", None))).size == 10
+    assert SourceRecord(TP, 9, b"12", b"345", (("e", b"67"), ("n", None))).size == 9
 
 
 def test_a_shortened_result_keeps_the_rules_that_failed():
@@ -275,8 +285,129 @@ def test_a_spoiled_producer_is_replaced_but_its_late_callbacks_replace_no_other(
 RECORD = SourceRecord(TP, 9, None, b"v", (), 1234)
 
 
-def test_metrics_count_what_the_engine_does():
+def test_each_end_of_an_event_has_its_topic_and_its_message():
+    settings = ConsumerSettings()
+    record = SourceRecord(TP, 9, b"k", structured_bytes("e-1"), (), 1234)
+    event = parse(record)
+    answer = ListingResult.model_validate(RESULT)
+    writer = Writer(settings)
+    written = [
+        writer.message(outgoing)
+        for outgoing in (
+            actions.Publish(1, record, event, answer),
+            actions.PublishDead(2, record, event, ERROR, 1, 0.0, 0.0),
+            actions.PublishRetry(3, record, event, ERROR, Tries(0, 2, 0), 0.0, 1),
+            actions.Supersede(4, record, event, 5),
+        )
+    ]
+    assert [topic for topic, _ in written] == [
+        "listings.enriched",
+        "listings.dead",
+        "listings.retry.5m",
+        "listings.enriched",
+    ]
+    published, superseded = (parse_result(written[place][1].value) for place in (0, 3))
+    # Both answer the event at the same position.
+    assert published.id == superseded.id
+    assert (published.data.outcome, superseded.data.outcome) == (answer.outcome, Outcome.SUPERSEDED)
+    assert written[1][1].value == written[2][1].value == record.value
+
+
+def test_a_topic_that_cannot_be_reached_holds_up_no_other(monkeypatch):
+    asked = []
+
+    class Client:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def send(self, topic: str, **_: object) -> Future:
+            asked.append(topic)
+            if topic == "listings.dead":
+                raise KafkaTimeoutError("Failed to update metadata after 10.0 secs.")
+            return Future().success(None)
+
+    monkeypatch.setattr("consumers.producer.KafkaProducer", Client)
+    inbox = Inbox()
+    producer = ResultProducer(ConsumerSettings(), inbox)
+    record = SourceRecord(TP, 9, b"k", structured_bytes("e-1"), (), 1234)
+    producer.start()
+    for _ in range(3):
+        producer.put(dead(RECORD))
+    producer.put(actions.Publish(2, record, parse(record), ListingResult.model_validate(RESULT)))
+    answers = told(inbox, 4, (signals.Published, signals.PublishFailed))
+    assert [type(answer) for answer in answers] == [signals.PublishFailed] * 3 + [signals.Published]
+    assert not any(answer.permanent for answer in answers[:3])
+    assert asked == ["listings.dead", "listings.enriched"]
+
+
+NOTICES = [
+    PollFailed("GroupAuthorizationFailedError", "no"),
+    CommitRefused("OffsetMetadataTooLargeError", "no"),
+    OffsetMissing(TP, 4, 9),
+    StartedOver(3),
+    TopicChanged("listings.new", "missing", 0),
+    TopicChanged("listings.new.low", "refused", 0),
+    TransactionEnded("unknown", 4.0, 7, "DeadlinePassed"),
+    ClientReplaced("the poll thread has not moved for 46 s"),
+]
+
+
+def test_each_trouble_is_a_metric_and_a_log_line(capsys):
     metrics = Metrics()
+    before = logging.root.handlers[:]
+    try:
+        configure("INFO")
+        for notice in NOTICES:
+            metrics.saw(notice)
+            log_action(notice)
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        logging.root.handlers[:] = before
+    assert [line["action"] for line in lines] == [
+        "poll_failed",
+        "commit_failed",
+        "offset_missing",
+        "started_over",
+        "topic_missing",
+        "topic_refused",
+        "transaction_unknown",
+        "client_replaced",
+    ]
+    where = {"topic": "listings.new", "partition": "3"}
+    expected = [
+        ("poll_failures_total", {"error": "GroupAuthorizationFailedError"}, 1),
+        ("commit_failures_total", {"error": "OffsetMetadataTooLargeError"}, 1),
+        ("offsets_missing_total", where, 1),
+        ("partitions_started_over_total", {}, 3),
+        ("topic_partitions", {"topic": "listings.new"}, 0),
+        ("topic_partitions", {"topic": "listings.new.low"}, -1),
+        ("transaction_seconds_count", {"result": "unknown"}, 1),
+        ("client_replaced_total", {}, 1),
+    ]
+    for name, labels, value in expected:
+        assert metrics.registry.get_sample_value(f"vitrine_consumer_{name}", labels) == value, name
+
+
+def test_what_the_kafka_client_says_with_every_attempt_is_logged_once_in_a_while(capsys):
+    before = logging.root.handlers[:]
+    try:
+        configure("INFO")
+        for _ in range(5):
+            logging.getLogger("kafka.cluster").error("Topic %s not found in cluster metadata", "a")
+            logging.getLogger("consumers").warning("own lines always")
+        logging.getLogger("kafka.cluster").error("Topic %s not found in cluster metadata", "b")
+        lines = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    finally:
+        logging.root.handlers[:] = before
+    assert Counter(lines) == {
+        "Topic a not found in cluster metadata": 1,
+        "Topic b not found in cluster metadata": 1,
+        "own lines always": 5,
+    }
+
+
+def test_metrics_count_what_the_engine_does():
+    metrics = Metrics(window=100)
     metrics.saw(actions.Finished(RECORD, "e", "enriched", None, 1))
     metrics.saw(actions.Finished(RECORD, "e", None, "worker_lost", 3))
     metrics.saw(actions.Retried("e", ERROR, RetryNow(1.0)))
@@ -296,7 +427,13 @@ def test_metrics_count_what_the_engine_does():
     )
     metrics.show(status, {TP: 10})
     labels = {"topic": "listings.new", "partition": "3"}
+    diverted = ErrorInfo(code=FailureCode.HEAD_BLOCKED, retry=RetryClass.DELAYED, message="m")
+    metrics.saw(actions.Retried("e", diverted, RetryNow(1.0)))
     expected = {
+        ("heads_diverted_total",): 1,
+        ("breaker",): 2,
+        ("unpublished",): 4,
+        ("commits_unanswered",): 1,
         ("outcomes_total", ("outcome", "enriched")): 1,
         ("dead_letters_total", ("code", "worker_lost")): 1,
         ("commits_total",): 1,
@@ -310,6 +447,7 @@ def test_metrics_count_what_the_engine_does():
     assert metrics.registry.get_sample_value("vitrine_consumer_offset_lag", labels) == 3
     assert metrics.registry.get_sample_value("vitrine_consumer_records_passed_over_total", labels) == 5
     assert metrics.registry.get_sample_value("vitrine_consumer_window_used", labels) == 3
+    assert metrics.registry.get_sample_value("vitrine_consumer_window_fill_ratio", labels) == 0.03
     age = metrics.registry.get_sample_value("vitrine_consumer_oldest_unfinished_seconds")
     assert 5 <= age < 60
 
@@ -329,16 +467,9 @@ def test_logs_are_json_with_event_and_outcome(capsys):
     assert (lines[1]["event_id"], lines[1]["code"], lines[1]["level"]) == ("e-2", "corrupt_image", "WARNING")
 
 
-def item(ref: int, listing: str, attempt: int = 1) -> EnrichItem:
-    return EnrichItem(
-        ref=ref,
-        event_id=f"e{ref}",
-        event_source="s",
-        type=EventType.CREATED,
-        position=Position(topic="t", partition=0, offset=ref),
-        attempt=attempt,
-        listing=Listing(tenant_id="acme", listing_id=listing, revision=1),
-    )
+def item(ref: int, listing: str, attempt: int = 1) -> actions.Item:
+    record = SourceRecord(TP, ref, None, structured_bytes(f"e{ref}", listing))
+    return actions.Item(ref, parse(record), record, attempt, False)
 
 
 def told(inbox: Inbox, count: int, kinds: type | tuple[type, ...]) -> list:
@@ -370,7 +501,8 @@ END = (signals.Answered, signals.StreamEnded, signals.StreamBroken)
 def test_lines_arrive_as_they_come(client):
     serve_client, inbox = client
     serve_client.send(actions.Send(7, [item(1, "slow-1"), item(2, "fine-2")]))
-    first, second, end = told(inbox, 3, END)
+    opened, first, second, end = told(inbox, 4, (signals.StreamOpened, *END))
+    assert opened == signals.StreamOpened(7)
     assert [first.line.ref, second.line.ref] == [2, 1]
     assert end == signals.StreamEnded(7)
 
@@ -400,7 +532,7 @@ def test_no_room_is_told_from_a_wrong_request(serve, client):
     serve_client, inbox = client
     serve.busy = True
     serve_client.send(actions.Send(1, [item(1, "fine-1")]))
-    (refused,) = told(inbox, 1, END)
+    (refused,) = told(inbox, 1, (signals.StreamOpened, *END))
     assert (refused.kind, refused.retry_after_s) == (signals.Break.REFUSED, 0.0)
 
 
