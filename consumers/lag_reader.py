@@ -116,8 +116,8 @@ class GroupReader:
         group = self._settings.group
         try:
             found = _patiently(lambda: self._admin.list_group_offsets(group))
-        except KafkaError:
-            # Not every broker gives all commits of a group unasked.
+        except (KafkaError, TypeError):
+            # Not every broker gives all commits of a group unasked; for some answers the client raises TypeError.
             asked = {group: [KafkaPartition(*tp) for tp in there]}
             found = _patiently(lambda: self._admin.list_group_offsets(asked)) if there else {}
         return {

@@ -37,17 +37,18 @@ def by_code(letters: Letters) -> dict[str, dict[str, int]]:
 
 def listed(letters: Letters, lines: Sequence[Letter]) -> RenderableType:
     """The table of `list`, with the sums below it."""
-    table = Table("position", "when", "event", "listing", "code", "attempts", "replayed to", "message", box=None)
+    table = Table(box=None)
+    for name in ("position", "when", "code"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("tries", justify="right", no_wrap=True)
+    table.add_column("event, listing, message")
     for letter in lines:
         table.add_row(
             str(letter.place),
             time_shown(letter.at_ms),
-            Text(letter.event_id or "-"),
-            Text("-" if letter.listing is None else f"{letter.tenant}:{letter.listing}"),
             Text(letter.code or "-", style="red"),
             "-" if letter.attempts is None else str(letter.attempts),
-            Text(letters.replayed.get(letter.place, ""), style="green"),
-            Text(cut(letter.message)),
+            _what(letter, letters.replayed.get(letter.place)),
         )
     sums = Table("code", "letters", "replayed", box=None)
     for code, count in by_code(letters).items():
@@ -78,6 +79,14 @@ def one(told: dict[str, Any], letter: Letter, replayed_to: str | None) -> Render
     missing = "not in the letter; `vitrine dlq replay` takes it from its original position, while it stands there"
     body: RenderableType = Text(missing, style="yellow") if letter.bare else pretty(told["value"])
     return Group(*parts, "", Text(f"value, {told['size']} bytes", style="bold"), body)
+
+
+def _what(letter: Letter, replayed_to: str | None) -> Text:
+    listing = "-" if letter.listing is None else f"{letter.tenant}:{letter.listing}"
+    text = Text.assemble(letter.event_id or "-", "  ", listing)
+    if replayed_to is not None:
+        text.append(f"  replayed to {replayed_to}", style="green")
+    return text.append(f"\n{cut(letter.message)}", style="dim")
 
 
 def cut(message: str) -> str:

@@ -41,24 +41,14 @@ def table(group: str, state: GroupState, retry_topics: Collection[str], idle_s: 
     """The table of the moment."""
     events, retries = split(state, retry_topics)
     names = {member.name: str(number) for number, member in enumerate(state.members, 1)}
-    shown = Table(
-        "topic",
-        "partition",
-        "committed",
-        "end",
-        "lag",
-        "done",
-        "open",
-        "oldest",
-        "member",
-        "",
-        box=None,
-        show_footer=True,
-    )
-    for column in shown.columns[1:8]:
-        column.justify = "right"
-    for row in (*events, *retries):
-        shown.add_row(*_cells(row, names), style="dim" if not row.open else "")
+    rows = [row for row in (*events, *retries) if row.lag or row.committed is not None]
+    shown = Table(box=None, show_footer=True)
+    shown.add_column("topic", no_wrap=True)
+    for name in ("part.", "committed", "end", "lag", "done", "open", "oldest", "member"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("")
+    for row in rows:
+        shown.add_row(*_cells(row, names), style="" if row.open else "dim")
     totals = Totals.of(events)
     for place, text in enumerate(("all events", "", "", "", totals.lag, totals.done, totals.open, _age(totals.age_s))):
         shown.columns[place].footer = Text(str(text), style="bold")
@@ -67,6 +57,8 @@ def table(group: str, state: GroupState, retry_topics: Collection[str], idle_s: 
         shown,
         Text(_below(state, retries)),
     ]
+    if unused := len(state.rows) - len(rows):
+        lines.append(Text(f"{unused} empty partitions without a commit", style="dim"))
     if state.missing:
         lines.append(Text(f"missing topics: {', '.join(state.missing)}", style="yellow"))
     return Group(*lines)
@@ -105,7 +97,7 @@ def _cells(row: Row, names: dict[str, str]) -> tuple[str | Text, ...]:
         str(row.open),
         _age(row.age_s),
         _NOBODY if row.member is None else names.get(row.member, row.member),
-        Text(row.note, style="yellow"),
+        Text("" if row.committed is None else row.note, style="yellow"),
     )
 
 

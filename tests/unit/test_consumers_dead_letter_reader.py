@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.core.actions import PublishDead
 from consumers.dead_letter_reader import (
     REPLAYED_FROM,
     Letters,
@@ -19,16 +18,11 @@ from consumers.dead_letter_reader import (
     original_in,
     shown,
 )
-from consumers.dead_letters import dead_letter
-from consumers.events import parse
 from consumers.headers import PREFIX
-from consumers.records import SourceRecord, TopicPartition
-from serve.schemas.outcome import RetryClass
-from serve.schemas.result import ErrorInfo
+from consumers.records import SourceRecord
+from tests.support.dead_letters import DEAD, NEW, died, event
 from tests.support.listing_events import structured_bytes
 
-DEAD = TopicPartition("dead", 0)
-NEW = TopicPartition("listings.new", 3)
 NAMES = st.text(st.characters(codec="ascii", exclude_characters=",", min_codepoint=33), min_size=1, max_size=5)
 HEADERS = st.lists(st.tuples(NAMES, st.none() | st.binary(min_size=1, max_size=8)), max_size=4)
 RECORDS = st.builds(
@@ -41,18 +35,6 @@ RECORDS = st.builds(
     timestamp_ms=st.integers(0, 2**41),
     retried=st.none(),
 )
-
-
-def died(record: SourceRecord, *, offset: int = 0, bare: bool = False, code: str = "bad_listing") -> SourceRecord:
-    """The dead letter of the record, as it is read from the topic at this offset."""
-    error = ErrorInfo(code=code, retry=RetryClass.PERMANENT, message="no good", detail={"why": "so"})
-    dead = PublishDead(1, record, parse(record), error, 2, 1.0, 2.0, bare)
-    message = dead_letter(dead, 0.0, "test")
-    return SourceRecord(DEAD, offset, message.key, message.value, message.headers, 1000 + offset)
-
-
-def event(event_id: str = "e1", listing: str = "l1") -> SourceRecord:
-    return SourceRecord(NEW, 7, b"other:key", structured_bytes(event_id, listing), (("a", b"1"),), 5)
 
 
 @given(record=RECORDS)
