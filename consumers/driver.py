@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from kafka.structs import ConsumerGroupMetadata
+
 from consumers.core import actions
 from consumers.core.actions import Action, CancelItems, Outgoing, Publish, PublishDead, PublishRetry, Send, Supersede
 from consumers.core.engine import Engine
@@ -29,6 +31,15 @@ class Publisher(Protocol):
 
     def put(self, outgoing: Outgoing) -> None:
         """Produce this; never blocks."""
+
+
+class Transacting(Protocol):
+    """Who carries out transactions."""
+
+    busy: bool
+
+    def put(self, transact: actions.Transact, group: ConsumerGroupMetadata) -> None:
+        """Begin; the answer comes through the inbox, before `busy` falls."""
 
 
 class Driver:

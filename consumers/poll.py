@@ -7,7 +7,7 @@ by watchdog.py.
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaPartition
@@ -15,20 +15,20 @@ from kafka.errors import (
     KafkaError,
     LogTruncationError,
     NoOffsetForPartitionError,
-    OffsetMetadataTooLargeError,
     OffsetOutOfRangeError,
 )
-from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from consumers import kafka_internals
-from consumers.consumer import ConsumerFactory, client_offsets, connect, own, source_records
+from consumers.commits import Commits
+from consumers.consumer import ConsumerFactory, connect, own, source_records
 from consumers.core import actions, signals
 from consumers.core.engine import Engine
 from consumers.core.status import Status
-from consumers.driver import Driver, Publisher, Serve, Watcher
+from consumers.driver import Driver, Publisher, Serve, Transacting, Watcher
 from consumers.inbox import Inbox
 from consumers.lease import Lease, LeaseLost
-from consumers.notices import CommitRefused, PollFailed, StartedOver
+from consumers.membership import Membership
+from consumers.notices import PollFailed, StartedOver
 from consumers.positions import Positions
 from consumers.rebalance import Listener
 from consumers.records import SourceRecord, TopicPartition
@@ -47,15 +47,6 @@ _SETTLE_LOOK_S = 0.02
 _MAX_FAILED_POLLS = 60
 
 Show = Callable[[Status, dict[TopicPartition, int]], None]
-
-
-class Transacting(Protocol):
-    """Who carries out transactions."""
-
-    busy: bool
-
-    def put(self, transact: actions.Transact, group: ConsumerGroupMetadata) -> None:
-        """Begin; the answer comes through the inbox, before `busy` falls."""
 
 
 class Poller:
@@ -101,10 +92,7 @@ class Poller:
         )
         self._delays = settings.retry_delays_s
         self._topics = TopicWatch((*settings.topics, *settings.retry_topics), self._driver.tell)
-        #: Commits without an answer, and when they were sent.
-        self._unanswered: dict[int, float] = {}
-        self._member = ""
-        self._settled = False
+        self._commits: Commits | None = None
         self._failed_polls = 0
         self._show_at = 0.0
 
@@ -125,6 +113,8 @@ class Poller:
         settings = self._settings
         self.consumer = self._kafka = self._connect(settings)
         self.moved_at = self._clock()
+        self._commits = self._sent = Commits(self._kafka, self._driver, self._clock)
+        self._membership = Membership(self._kafka, static=settings.group_instance_id is not None)
         there = self._look_for_topics()
         latest = there if settings.offset_reset == "latest" else set[TopicPartition]()
         self._positions = Positions(self._kafka, latest=latest, tell=self._driver.tell, clock=self._clock)
@@ -135,8 +125,8 @@ class Poller:
         """One round: poll, tell the engine, do what it wants."""
         self.moved_at = self._clock()
         happened = self._poll()
-        self._ask_for_the_unowned()
-        if self._rejoined():
+        self._membership.look()
+        if self._membership.renewed():
             happened += self._start_over(own(self._kafka.assignment()))
         happened += self._positions.read(self._moved)
         self._carry_out(self._driver.step(before=happened))
@@ -163,8 +153,8 @@ class Poller:
         now = self._clock()
         if now - self.moved_at > limit_s:
             return f"the poll thread has not moved for {now - self.moved_at:.0f} s"
-        oldest = min(list(self._unanswered.values()), default=now)
-        if now - oldest > limit_s:
+        oldest = None if self._commits is None else self._commits.oldest()
+        if oldest is not None and now - oldest > limit_s:
             return f"a commit has had no answer for {now - oldest:.0f} s"
         return None
 
@@ -217,30 +207,6 @@ class Poller:
         now = self._clock()
         return [read_retried(record, delay_s, self._wall() - now, now) for record in records]
 
-    def _ask_for_the_unowned(self) -> None:
-        """Join a second time where membership is static.
-
-        A static member that comes back gets what it had, without a rebalance. If its predecessor died after it had
-        given partitions up and before it said so, these belong to nobody until somebody joins.
-        """
-        if self._settled or self._kafka.group_metadata().state != MemberState.STABLE:
-            return
-        self._settled = True
-        if self._settings.group_instance_id is not None:
-            kafka_internals.rejoin(self._kafka)
-
-    def _rejoined(self) -> bool:
-        """Whether the group forgot this member and took it in as a new one, with partitions that it had before.
-
-        Where the client hears of it only while it joins, it keeps its partitions without a word. But others may have
-        had them meanwhile.
-        """
-        member = self._kafka.group_metadata().member_id
-        if not member or member == self._member:
-            return False
-        before, self._member = self._member, member
-        return bool(before)
-
     def _start_over(self, tps: Iterable[TopicPartition]) -> list[signals.Signal]:
         """Begin anew with the commits of these; what is known to be done is remembered until then."""
         held = [tp for tp in tps if tp not in self._positions]
@@ -256,7 +222,7 @@ class Poller:
         for action in wanted:
             match action:
                 case actions.Commit():
-                    self._commit(action)
+                    self._sent.send(action)
                 case actions.Transact():
                     self._transact(action)
                 case actions.SeekBack(tp, offset):
@@ -270,20 +236,6 @@ class Poller:
                     self.stopped = True
                 case _:
                     pass
-
-    def _commit(self, commit: actions.Commit) -> Any:
-        self._unanswered[commit.commit_id] = self._clock()
-
-        def done(_offsets: Any, response: Any) -> None:
-            self._unanswered.pop(commit.commit_id, None)
-            if not isinstance(response, BaseException):
-                self._driver.put(signals.CommitDone(commit.commit_id))
-                return
-            self._driver.tell(CommitRefused(type(response).__name__, str(response)))
-            refused = isinstance(response, OffsetMetadataTooLargeError)
-            self._driver.put(signals.CommitFailed(commit.commit_id, repr(response), refused))
-
-        return self._kafka.commit_async(client_offsets(commit.offsets), callback=done)
 
     def _transact(self, transact: actions.Transact) -> None:
         self.unhanded = transact.txn_id
@@ -315,7 +267,7 @@ class Poller:
         deadline = self._clock() + self._settings.commit_deadline_s
         await self._settle(deadline)
         self._positions.let_go(tps)
-        if self._rejoined():
+        if self._membership.renewed():
             self._start_over(own(self._kafka.assignment()))
             self._lost(tps)
             return
@@ -325,10 +277,10 @@ class Poller:
         for commit in closing:
             left_s = max(deadline - self._clock(), 0.0)
             try:
-                await kafka_internals.wait_for(self._kafka, self._commit(commit), left_s)
+                await kafka_internals.wait_for(self._kafka, self._sent.send(commit), left_s)
             except KafkaError as error:
                 log.warning("last commit failed: %r", error, extra={"action": "commit_failed"})
-            self._unanswered.pop(commit.commit_id, None)
+            self._sent.forget(commit)
         await self._settle(deadline)
 
     async def _settle(self, deadline: float) -> None:
