@@ -549,6 +549,25 @@ class GroupContract(_Base):
         self.silent(second)
         assert len(seen_second.calls) == calls
 
+    def test_a_static_member_that_died_between_the_two_steps_leaves_partitions_to_nobody(
+        self, cluster: Cluster
+    ) -> None:
+        """Nobody joins because of it, and what it gave up stays without an owner until somebody does."""
+        topic, group = cluster.topic(4), unique("group")
+        first, seen = self.join(cluster, topic, group, group_instance_id="one")
+        self.until(cluster, lambda: len(first.assignment()) == 4, first)
+        second, _ = self.join(cluster, topic, group, group_instance_id="two")
+        self.until(cluster, lambda: "revoked" in seen.names(), first, second)
+        cluster.silence(first)
+        again, _ = self.join(cluster, topic, group, group_instance_id="one")
+        self.until(cluster, lambda: len(again.assignment()) == 2, again, second)
+        for _ in range(8):
+            cluster.poll(again, second)
+        assert not second.assignment()
+        kafka_internals.rejoin(again)
+        self.until(cluster, lambda: len(second.assignment()) == 2, again, second)
+        assert again.assignment().isdisjoint(second.assignment())
+
 
 class TransactionContract(_Base):
     """Transactions: what is visible when, and who may write."""

@@ -74,10 +74,15 @@ class _Loop:
 
 
 class _Coordinator:
-    """Answers to questions for commits that nobody waited for; the client gives them to who asks next."""
+    """The client's private coordinator, as far as we use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, consumer: "FakeConsumer") -> None:
+        self._consumer = consumer
+        #: Answers to questions for commits that nobody waited for; the client gives them to who asks next.
         self._offset_fetch_futures: dict[frozenset[TopicPartition], OffsetAndMetadata | None] = {}
+
+    def request_rejoin(self) -> None:
+        self._consumer.rejoin()
 
 
 class _Cluster:
@@ -110,7 +115,7 @@ class FakeConsumer:
         #: Called for the time that a listener waits.
         self.on_wait: Callable[[float], None] = broker.advance
         self._manager = self._net = _Loop(self)
-        self._coordinator = _Coordinator()
+        self._coordinator = _Coordinator(self)
         self._cluster = _Cluster(broker)
         self._places: dict[TopicPartition, _Place] = {}
         self._answers: deque[Callable[[], None]] = deque()
@@ -294,6 +299,16 @@ class FakeConsumer:
     def release_commit(self) -> None:
         """The oldest commit that is on its way arrives, and is answered."""
         self._carry_out(*self._delayed.popleft())
+
+    def rejoin(self) -> None:
+        """Join once more with the next poll."""
+        self._group().rejoin()
+
+    def cut(self, *, leave: bool) -> None:
+        """End it as `kafka_internals.cut` does: nothing more is done or told; out of the group if it got so far."""
+        if leave and self._member is not None:
+            self._member.leave()
+        self.crash()
 
     def crash(self, *, commits_arrive: bool = False) -> None:
         """Die without a word to anybody. What was on its way arrives, or not."""

@@ -36,7 +36,7 @@ class EndFate(Enum):
     FINE = auto()
     COMMITTED = auto()  #: committed behind the caller's back
     ABORTED = auto()  #: aborted behind the caller's back
-    PREPARED = auto()  #: decided, but offsets and messages are seen only after `FakeBroker.finish_prepared`
+    PREPARED = auto()  #: decided; seen some seconds later, or after `FakeBroker.finish_prepared`
     OPEN = auto()  #: the request never reached the broker: open until fenced or timed out
 
 

@@ -74,10 +74,20 @@ class PartitionLog:
                 found.append(entry)
         return found, max(position, limit)
 
+    def fate(self, entry: Entry) -> bool | None:
+        """Whether the entry counts: False where it was aborted, None while nobody knows."""
+        if entry.producer is not None and entry.offset >= self._open.get(entry.producer, self.end):
+            return None
+        return not self._is_aborted(entry)
+
     def compact(self, offsets: Iterable[int]) -> None:
         """Take records out; their offsets stay empty."""
         gone = set(offsets)
         self.entries = [entry for entry in self.entries if entry.offset not in gone]
+
+    def skip(self, count: int) -> None:
+        """So many offsets are used up by what nobody will ever read."""
+        self.end += count
 
     def trim(self, start: int) -> None:
         """Retention: the log begins at `start` from now on."""

@@ -1,6 +1,7 @@
 """A consumer's side of its group: joining in two steps, heartbeats, the listener."""
 
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kafka import TopicPartition
@@ -59,8 +60,9 @@ class Membership:
         generation = self._generation
         if self._waiting and self._state is MemberState.REBALANCING and not self._consumer.frozen:
             # The IO thread takes the answer to the join as soon as it comes; the listener waits for `poll`.
-            found = self._result()
-            generation = generation if found is None else found[0]
+            with suppress(UnknownMemberIdError):
+                found = self._result()
+                generation = generation if found is None else found[0]
         return ConsumerGroupMetadata(self._group, generation, self._member_id, self._instance_id, self._state)
 
     def for_commit(self) -> ConsumerGroupMetadata:
@@ -124,6 +126,10 @@ class Membership:
             return False
         self._complete(*found)
         return True
+
+    def rejoin(self) -> None:
+        """Join once more with the next poll."""
+        self._rejoin = True
 
     def leave(self) -> None:
         """Tell the coordinator; a static member does not."""

@@ -79,6 +79,14 @@ class FakeProducer:
         self._error: Exception | None = None
         self._delayed: deque[_Sending] = deque()
         self._closed = False
+        #: Of the client's private parts, those that end a producer without waiting.
+        self._sender = self
+
+    def force_close(self) -> None:
+        self.close()
+
+    def _unregister_cleanup(self) -> None:
+        """Nothing to clean up."""
 
     # -- messages --
 

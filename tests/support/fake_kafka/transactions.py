@@ -9,6 +9,9 @@ from kafka.errors import InvalidTxnStateError, ProducerFencedError
 if TYPE_CHECKING:
     from tests.support.fake_kafka.broker import FakeBroker
 
+#: The broker writes the markers of a decided transaction by itself, at the latest after this time.
+_FINISH_S = 5.0
+
 
 @dataclass(slots=True)
 class Transaction:
@@ -20,6 +23,7 @@ class Transaction:
     opened_at: float | None = None
     #: The decision, while its markers are not written yet.
     prepared: bool | None = None
+    prepared_at: float = 0.0
     partitions: set[TopicPartition] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
 
@@ -64,7 +68,7 @@ class Transactions:
             return
         if found.prepared not in (None, commit):
             raise InvalidTxnStateError
-        found.prepared = commit
+        found.prepared, found.prepared_at = commit, self._broker.now
 
     def finish(self, transactional_id: str) -> None:
         """Write the markers of a decision that was taken."""
@@ -73,8 +77,10 @@ class Transactions:
             self._finish(found, commit=found.prepared)
 
     def expire(self, now: float) -> None:
-        """Abort what is open for too long, and fence who had it open."""
+        """Abort what is open for too long, and fence who had it open; finish what was decided a while ago."""
         for found in self._by_id.values():
+            if found.prepared is not None and now - found.prepared_at > _FINISH_S:
+                self._finish(found, commit=found.prepared)
             if found.opened_at is not None and found.prepared is None and now - found.opened_at > found.timeout_s:
                 found.epoch += 1
                 self._finish(found, commit=False)
