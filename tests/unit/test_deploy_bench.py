@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.bench import engine, exchange, listings, pipeline, registry, worker
+from deploy.bench import broker, engine, exchange, listings, pipeline, registry, worker
 from deploy.bench.__main__ import main
 from deploy.bench.figure import Figure, Round, in_turns
 from deploy.bench.local_studio import local_studio
@@ -55,7 +55,7 @@ def test_a_spent_budget_ends_after_three_rounds() -> None:
 
 
 def test_the_clock_leaves_out_what_was_done_at_first_sight() -> None:
-    clock = worker.Clock(100)
+    clock = broker.Clock(100)
     for done, now in [(0, 1.0), (20, 5.0), (60, 6.0), (110, 8.0), (200, 9.0)]:
         if not clock.ended:
             clock.saw(done, now)
