@@ -10,6 +10,8 @@
   hangs up, and the client only tells that somebody has hung up. Here it is read first.
 - A join that comes to its end between two polls is forgotten, and the next poll joins anew, which makes all other
   members do so as well; under load that can go on for a minute. Here its outcome is kept until a poll has taken it.
+- A join that turns out to be needless while it is under way, because a topic that seemed to change did not, is never
+  brought to its end: without heartbeats and commits, but with records. Here whoever has begun to join goes on.
 - An answer to a question for a commit that came when nobody waited any more is kept, and given to whoever asks next,
   however old it is by then. `committed` forgets such answers.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
@@ -26,6 +28,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
+from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import KafkaError
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.record.default_records import DefaultRecordBatch
@@ -74,6 +77,7 @@ def mend() -> None:
     DefaultRecordBatch._read_msg = _reading_any_header(DefaultRecordBatch._read_msg)
     Parser.take = _putting_away_the_dead(Parser.take)
     Fetcher.fetched_records = _taking_up_what_was_paused(Fetcher.fetched_records)
+    ConsumerCoordinator.need_rejoin = _finishing_what_was_begun(ConsumerCoordinator.need_rejoin)
     BaseCoordinator._join_task = property(_join_under_way, _set_join_under_way)
     for transport in (KafkaTCPTransport, KafkaSSLTransport):
         transport._sock_recv = _reading_last_words(transport._sock_recv)
@@ -177,6 +181,14 @@ def _taking_up_what_was_paused(fetched: Any) -> Any:
         return fetched(fetcher, *args, **more)
 
     return take_up
+
+
+def _finishing_what_was_begun(needed: Any) -> Any:
+    @functools.wraps(needed)
+    def need(coordinator: Any) -> bool:
+        return bool(coordinator.rejoining or needed(coordinator))
+
+    return need
 
 
 def _reading_last_words(receive: Any) -> Any:

@@ -105,6 +105,22 @@ def test_what_is_left_of_a_paused_partition_comes_when_it_is_resumed(fetcher):
     assert len(fetcher.fetched_records(500)[0][PARTITION]) == 2
 
 
+def test_a_join_that_became_needless_is_brought_to_its_end():
+    kafka_internals.mend()
+    coordinator = ConsumerCoordinator.__new__(ConsumerCoordinator)
+    coordinator._subscription = SimpleNamespace(partitions_auto_assigned=lambda: True, subscription={"t"})
+    coordinator._auto_assign_all_partitions = lambda: False
+    coordinator._assignment_snapshot = coordinator._metadata_snapshot = {"t": 1}
+    coordinator._joined_subscription = {"t"}
+    coordinator.rejoin_needed = coordinator.rejoining = False
+    assert not coordinator.need_rejoin()
+    # The topic seems to have gone; a join begins; it is there again.
+    coordinator._metadata_snapshot = {}
+    assert coordinator.need_rejoin()
+    coordinator.rejoining, coordinator._metadata_snapshot = True, {"t": 1}
+    assert coordinator.need_rejoin()
+
+
 def test_the_last_words_of_a_broker_that_hangs_up_are_read():
     kafka_internals.mend()
     ours, theirs = socket.socketpair()
