@@ -27,8 +27,8 @@ class Mark:
     fault: str
     phase: Phase
     what: str
-    #: Events with a visible outcome by then.
-    visible: int
+    #: Events that were answered by then.
+    answered: int
 
     def to_json(self) -> dict[str, Any]:
         """For the report."""
@@ -38,7 +38,7 @@ class Mark:
             "fault": self.fault,
             "phase": self.phase.value,
             "what": self.what,
-            "visible": self.visible,
+            "answered": self.answered,
         }
 
 
@@ -58,6 +58,8 @@ class Conductor:
     seed: int
     #: Events of the whole run: each fault gets its share of what is left.
     events: int
+    #: How many are answered by now.
+    answered: Callable[[], int]
     clock: Callable[[], float]
     report: Callable[[Mark], None] = lambda _: None
     patience_s: float = 30.0
@@ -66,7 +68,7 @@ class Conductor:
     _next: int = 0
     _struck: _Struck | None = None
     _began: float = field(init=False)
-    #: When the last fault was healed, and how many outcomes were visible then.
+    #: When the last fault was healed, and how many events were answered then.
     _quiet_since: tuple[float, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,17 +91,17 @@ class Conductor:
         """Whether all faults are over."""
         return self.healed == len(self.faults)
 
-    def tick(self, visible: int) -> None:
-        """Strike or heal, if it is time; `visible` outcomes are there."""
+    def tick(self) -> None:
+        """Strike or heal, if it is time."""
         now = self.clock()
         if self._struck is not None:
             if now >= self._struck.heal_at:
-                self.heal(visible)
+                self.heal()
             return
         since, before = self._quiet_since
-        moved = visible - before >= max(1, self._share // 4)
+        moved = self.answered() - before >= max(1, self._share // 4)
         if self._next < len(self.faults) and (moved or now - since >= self.patience_s):
-            self._strike(visible)
+            self._strike()
 
     @property
     def _share(self) -> int:
@@ -113,7 +115,7 @@ class Conductor:
             return self.events
         return min(self.events, self._quiet_since[1] + max(2, self._share // (2 if self._struck is None else 1)))
 
-    def _strike(self, visible: int) -> None:
+    def _strike(self) -> None:
         fault = self.faults[self._next]
         self._next += 1
         # Noted before it is tried: half a strike must be healed too.
@@ -121,26 +123,26 @@ class Conductor:
         before = self.clock()
         struck.whom = fault.strike(self.scene, self._chance)
         struck.heal_at = self.clock() + fault.hold_s(self.scene)
-        self._mark(fault, Phase.STRIKE, struck.whom, visible, before)
+        self._mark(fault, Phase.STRIKE, struck.whom, before)
 
-    def heal(self, visible: int) -> None:
+    def heal(self) -> None:
         """Heal what is on, now."""
         struck, self._struck = self._struck, None
         if struck is None:
             return
         before = self.clock()
         what = struck.fault.heal(self.scene, struck.whom)
-        self._quiet_since = (self.clock(), visible)
-        self._mark(struck.fault, Phase.HEAL, what, visible, before)
+        self._quiet_since = (self.clock(), self.answered())
+        self._mark(struck.fault, Phase.HEAL, what, before)
 
-    def _mark(self, fault: Fault, phase: Phase, what: str, visible: int, before: float) -> None:
+    def _mark(self, fault: Fault, phase: Phase, what: str, before: float) -> None:
         mark = Mark(
             at_s=before - self._began,
             took_s=self.clock() - before,
             fault=fault.name,
             phase=phase,
             what=what,
-            visible=visible,
+            answered=self.answered(),
         )
         self.marks.append(mark)
         self.report(mark)

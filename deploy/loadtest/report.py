@@ -77,11 +77,11 @@ def verdict(report: ChaosReport) -> str:
 def mark_line(mark: Mark) -> str:
     """One line of the time line."""
     sign = "x" if mark.phase is Phase.STRIKE else "+"
-    return f"{mark.at_s:7.1f} s  {sign} {mark.fault}: {mark.what} ({mark.visible} visible, took {mark.took_s:.1f} s)"
+    return f"{mark.at_s:7.1f} s  {sign} {mark.fault}: {mark.what} ({mark.answered} answered, took {mark.took_s:.1f} s)"
 
 
 def _timeline(marks: Sequence[Mark]) -> Table:
-    table = Table("at", "", "fault", "what", "visible", "took", title="time line", title_justify="left", box=None)
+    table = Table("at", "", "fault", "what", "answered", "took", title="time line", title_justify="left", box=None)
     for mark in marks:
         sign, style = ("x", "red") if mark.phase is Phase.STRIKE else ("+", "green")
         table.add_row(
@@ -89,7 +89,7 @@ def _timeline(marks: Sequence[Mark]) -> Table:
             Text(sign, style=style),
             mark.fault,
             mark.what,
-            str(mark.visible),
+            str(mark.answered),
             f"{mark.took_s:.1f} s",
         )
     return table

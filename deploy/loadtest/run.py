@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from deploy.demo.reading import Answers
 from deploy.errors import ServiceFailed
 from deploy.loadtest.calm import calm_run
 from deploy.loadtest.census import Census
@@ -23,9 +22,9 @@ from deploy.loadtest.sending import Sender
 from deploy.loadtest.traffic import Kind, Planned, Traffic
 from deploy.loadtest.view import ChaosView, Moment
 from deploy.loadtest.violations import Reason, Violation
+from deploy.loadtest.watch import Watch
 from deploy.loadtest.world import CATALOG, RECIPE, World
 from deploy.services.buckets import s3_client
-from serve.schemas.result import Position
 
 _TICK_S = 0.25
 #: How long the workers may take to commit what they have answered last.
@@ -43,7 +42,6 @@ class Chaos:
         self._faults = program(options.faults, options.seed, transactional=options.transactional)
         self._planned: dict[int, Planned] = {}
         self._phases: dict[str, float] = {}
-        self._visible: set[Position] = set()
         self._found: list[Violation] = []
 
     def run(self) -> ChaosReport:
@@ -94,36 +92,36 @@ class Chaos:
         with self._phase("work"), Sender(world.settings, iter(self._planned.values())) as sender:
             for _ in range(options.consumers):
                 self._view.service(world.crew.start(), "started")
-            with Answers(world.settings) as answers:
+            with Watch(world.settings) as watch:
                 conductor = Conductor(
                     world.scene,
                     self._faults,
                     options.seed,
                     options.events,
+                    lambda: watch.answered,
                     time.monotonic,
                     self._view.mark,
                 )
                 try:
-                    self._until_answered(world, sender, answers, conductor)
+                    self._until_answered(world, sender, watch, conductor)
                 finally:
-                    conductor.heal(len(self._visible))
+                    conductor.heal()
         return conductor
 
-    def _until_answered(self, world: World, sender: Sender, answers: Answers, conductor: Conductor) -> None:
+    def _until_answered(self, world: World, sender: Sender, watch: Watch, conductor: Conductor) -> None:
         began = moved_at = time.monotonic()
-        while len(self._visible) < self._options.events:
+        answered = 0
+        while answered < self._options.events:
             sender.allow(conductor.released)
-            before = len(self._visible)
-            self._visible.update(one.position for one in answers.take() if one.position is not None)
-            conductor.tick(len(self._visible))
-            now = time.monotonic()
-            if len(self._visible) > before or conductor.now_on is not None:
+            conductor.tick()
+            before, answered, now = answered, watch.answered, time.monotonic()
+            if answered > before or conductor.now_on is not None:
                 moved_at = now
             elif now - moved_at > self._options.patience_s:
                 self._view.say(f"no outcome for {self._options.patience_s:g} s, giving up")
                 return
             self._check(world)
-            self._view.update(self._moment(sender.taken, now - began, conductor))
+            self._view.update(self._moment(answered, sender.taken, now - began, conductor))
             time.sleep(_TICK_S)
 
     def _check(self, world: World) -> None:
@@ -132,11 +130,11 @@ class Chaos:
             self._found.append(Violation(Reason.DIED, f"{name} ended by itself"))
             world.crew.replace(name)
 
-    def _moment(self, sent: int, elapsed_s: float, conductor: Conductor) -> Moment:
+    def _moment(self, answered: int, sent: int, elapsed_s: float, conductor: Conductor) -> Moment:
         return Moment(
             planned=self._options.events,
             sent=sent,
-            visible=len(self._visible),
+            answered=answered,
             elapsed_s=elapsed_s,
             faults=len(self._faults),
             healed=conductor.healed,

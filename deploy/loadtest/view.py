@@ -26,7 +26,7 @@ class Moment:
 
     planned: int
     sent: int
-    visible: int
+    answered: int
     elapsed_s: float
     faults: int
     healed: int
@@ -35,10 +35,10 @@ class Moment:
     @property
     def line(self) -> str:
         """In one line."""
-        rate = self.visible / self.elapsed_s if self.elapsed_s else 0.0
+        rate = self.answered / self.elapsed_s if self.elapsed_s else 0.0
         fault = self.now_on or "none"
         return (
-            f"{self.elapsed_s:6.0f} s  {self.visible}/{self.planned} visible, {self.sent} sent, {rate:.0f}/s, "
+            f"{self.elapsed_s:6.0f} s  {self.answered}/{self.planned} answered, {self.sent} sent, {rate:.0f}/s, "
             f"fault {self.healed}/{self.faults}: {fault}"
         )
 
@@ -94,6 +94,6 @@ class ChaosView:
         parts: list[RenderableType] = [Text(line, overflow="ellipsis", no_wrap=True) for line in self._said]
         if (moment := self._moment) is not None:
             grid = Table.grid(padding=(0, 2))
-            grid.add_row(ProgressBar(total=moment.planned, completed=moment.visible, width=30), moment.line)
+            grid.add_row(ProgressBar(total=moment.planned, completed=moment.answered, width=30), moment.line)
             parts.append(grid)
         return Panel(Group(*parts), title="Vitrine · chaos", title_align="left", border_style="dim")

@@ -113,16 +113,16 @@ class Everything:
         return Scene(crew=self, brokers=self, serving=self, store=self, session_timeout_s=6.0)
 
 
+@dataclass
 class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
+    """The time, and how many events are answered."""
 
-    def __call__(self) -> float:
-        return self.now
+    now: float = 0.0
+    answered: int = 0
 
 
-def conductor(world: Everything, clock: Clock, faults: list[Fault], seed: int = 1) -> Conductor:
-    return Conductor(world.scene(), faults, seed, EVENTS, clock)
+def conductor(world: Everything, clock: Clock, faults: list[Fault], seed: int = 1, events: int = EVENTS) -> Conductor:
+    return Conductor(world.scene(), faults, seed, events, lambda: clock.answered, lambda: clock.now)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
@@ -145,10 +145,12 @@ def test_a_frozen_worker_stays_so_past_its_session() -> None:
 def test_the_first_fault_waits_for_progress() -> None:
     world, clock = Everything(), Clock()
     running = conductor(world, clock, [KillConsumer()])
-    running.tick(49)
+    clock.answered = 49
+    running.tick()
     assert world.story == []
     assert running.released == 100
-    running.tick(50)
+    clock.answered = 50
+    running.tick()
     assert running.released == 200
     assert world.story[0].startswith("kill worker")
     assert running.now_on == "kill_consumer"
@@ -158,10 +160,10 @@ def test_without_progress_it_comes_all_the_same_after_a_while() -> None:
     world, clock = Everything(), Clock()
     running = conductor(world, clock, [KillConsumer()])
     clock.now = 29.9
-    running.tick(0)
+    running.tick()
     assert world.story == []
     clock.now = 30.0
-    running.tick(0)
+    running.tick()
     assert len(world.story) == 1
 
 
@@ -171,14 +173,13 @@ def test_one_fault_at_a_time_all_in_order_and_well_in_the_end(seed: int, chance:
     world, clock = Everything(), Clock()
     faults = program("12", seed, transactional=True)
     running = conductor(world, clock, faults, seed)
-    visible = 0
     for _ in range(150):
         clock.now += chance.uniform(0.1, 15)
-        visible = min(visible + chance.randint(0, 20), running.released)
+        clock.answered = min(clock.answered + chance.randint(0, 20), running.released)
         assert running.now_on or world.well
-        running.tick(visible)
-        assert visible <= running.released <= EVENTS
-    running.heal(visible)
+        running.tick()
+        assert clock.answered <= running.released <= EVENTS
+    running.heal()
     assert world.well
     phases = [mark.phase for mark in running.marks]
     assert phases == [Phase.STRIKE, Phase.HEAL] * (len(phases) // 2)
@@ -192,14 +193,15 @@ def test_one_fault_at_a_time_all_in_order_and_well_in_the_end(seed: int, chance:
 def test_every_fault_hits_work_and_all_events_are_sent(events: int, count: int) -> None:
     """Answers that come at once, and no time at all: each fault strikes before the events are used up."""
     world, clock = Everything(), Clock()
-    running = Conductor(world.scene(), program(str(count), 1, transactional=False), 1, events, clock)
+    running = conductor(world, clock, program(str(count), 1, transactional=False), events=events)
     for _ in range(200):
         if running.done:
             break
         before = running.now_on
-        running.tick(running.released)
+        clock.answered = running.released
+        running.tick()
         if before is None and running.now_on is not None:
-            assert running.marks[-1].visible < events
+            assert running.marks[-1].answered < events
         clock.now += 20 if running.now_on else 0
     assert running.done
     assert running.released == events
@@ -211,7 +213,7 @@ def test_the_same_seed_hits_the_same() -> None:
         running = conductor(world, clock, program("20", seed, transactional=False), seed)
         for _ in range(200):
             clock.now += 15
-            running.tick(0)
+            running.tick()
         assert running.done
         return world.story
 
@@ -222,9 +224,10 @@ def test_the_same_seed_hits_the_same() -> None:
 def test_healing_at_the_end_of_a_run_ends_the_fault() -> None:
     world, clock = Everything(), Clock()
     running = conductor(world, clock, program("cut_store", 1, transactional=False))
-    running.tick(100)
+    clock.answered = 100
+    running.tick()
     assert world.cut
-    running.heal(100)
+    running.heal()
     assert running.done
     assert world.well
 
