@@ -86,6 +86,11 @@ class Driver:
             self.tell(action)
         return left
 
+    @property
+    def waiting(self) -> bool:
+        """Whether signals are there that the engine has not heard of."""
+        return self._inbox.waiting
+
     def put(self, signal: Signal) -> None:
         """Leave a signal for the next step, unless another client has taken over."""
         if self.lease.held:

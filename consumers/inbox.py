@@ -15,6 +15,11 @@ class Inbox:
         """Leave a signal; from any thread, never blocks."""
         self._queue.put(signal)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is there."""
+        return not self._queue.empty()
+
     def drain(self) -> list[Signal]:
         """Take everything that is there."""
         taken = []

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 _IDLE_POLL_MS = 100
 #: While answers are awaited they are picked up at least this often.
 _BUSY_POLL_MS = 10
+#: What came while the engine worked is taken without a poll in between, which costs more than a step; so often at most.
+_STEPS_PER_POLL = 4
 _SHOW_EVERY_S = 1.0
 _SETTLE_LOOK_S = 0.02
 #: Polls that fail one after another, a second apart, before the worker gives up and leaves it to its supervisor.
@@ -130,6 +132,10 @@ class Poller:
             happened += self._start_over(own(self._kafka.assignment()))
         happened += self._positions.read(self._moved)
         self._carry_out(self._driver.step(before=happened))
+        for _ in range(_STEPS_PER_POLL):
+            if not self._driver.waiting or self.stopped:
+                break
+            self._carry_out(self._driver.step())
         now = self._clock()
         if now >= self._show_at:
             self._show_at = now + _SHOW_EVERY_S
@@ -175,6 +181,7 @@ class Poller:
 
     def _poll(self) -> list[signals.Signal]:
         timeout_ms = _BUSY_POLL_MS if self._driver.engine.busy else _IDLE_POLL_MS
+        timeout_ms = 0 if self._driver.waiting else timeout_ms
         try:
             try:
                 batches = self._kafka.poll(timeout_ms=timeout_ms, max_records=self._settings.poll_batch)
