@@ -1,5 +1,8 @@
 """Transactional delivery against a real Kafka: whoever reads committed records sees each result once."""
 
+import json
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,9 +18,13 @@ from consumers.core.tracker import Snapshot
 from consumers.records import TopicPartition
 from consumers.settings import ConsumerSettings
 from consumers.transactions import TransactionalClient
+from deploy.errors import ToolMissing
+from deploy.services.interface import Endpoints
+from deploy.services.kafka_real import RealKafka
+from deploy.settings import DeploySettings
 from tests.support.consumer_bench import Bench
 from tests.support.fake_serve import FakeServe
-from tests.support.servers import KafkaServer, unique
+from tests.support.servers import KafkaServer, missing, unique
 
 pytestmark = pytest.mark.real
 
@@ -97,6 +104,48 @@ def test_a_commit_that_never_returns_is_resolved_within_its_deadline(bench: Benc
     assert "transaction_unknown" in bench.log(0)
     # What was answered is not worked on again, whatever became of its transaction.
     assert serve.tries == len(sent)
+
+
+@pytest.fixture
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
+    broker = RealKafka(tmp_path_factory.mktemp("kafka"), {}, DeploySettings())
+    try:
+        broker.start()
+        yield broker
+    except ToolMissing as error:
+        missing(str(error))
+    finally:
+        for process in broker.processes():
+            os.kill(process.pid, signal.SIGCONT)
+        broker.stop()
+
+
+def test_no_transaction_waits_beyond_its_deadline_for_a_broker_that_stands_still(
+    own_broker: RealKafka, tmp_path: Path
+) -> None:
+    bench = Bench(KafkaServer.of(own_broker.describe(Endpoints())), tmp_path)
+    sent = events(300)
+    bench.produce(sent)
+    try:
+        with FakeServe(delay_s=0.2, capacity=10) as serve:
+            worker = bench.worker(serve, **wanted(bench))
+            bench.wait(lambda: bench.log(0).count("event is answered") >= 60)
+            for stop in (signal.SIGSTOP, signal.SIGCONT):
+                for process in own_broker.processes():
+                    os.kill(process.pid, stop)
+                if stop == signal.SIGSTOP:
+                    bench.wait(lambda: '"action": "transaction_' in bench.log(0), timeout_s=20)
+                    time.sleep(2)
+            bench.wait(lambda: bench.lag() == 0)
+            worker.terminate()
+            assert worker.wait(20) == 0
+    finally:
+        bench.stop()
+    assert bench.committed_results() == Counter(sent.keys())
+    ends = [json.loads(line) for line in bench.log(0).splitlines() if '"action": "transaction_' in line]
+    failed = [end["seconds"] for end in ends if end["action"] == "transaction_failed"]
+    assert ends
+    assert all(seconds < 4 + 2 for seconds in failed)
 
 
 def test_offsets_of_an_open_transaction_are_waited_for(real_kafka_server: KafkaServer) -> None:

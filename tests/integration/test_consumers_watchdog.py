@@ -49,13 +49,29 @@ def bench(real_kafka_server: KafkaServer, tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.mark.parametrize(
     ("name", "fate"),
-    [("poll", _FOR_EVER), ("poll", _ON_ITS_LOOP), ("commit_async", _FOR_EVER), ("commit_async", _WITHOUT_ANSWER)],
+    [
+        ("poll", _FOR_EVER),
+        ("poll", _ON_ITS_LOOP),
+        ("commit_async", _FOR_EVER),
+        ("commit_async", _WITHOUT_ANSWER),
+    ],
 )
 def test_a_client_that_hangs_is_replaced_and_nothing_done_is_done_again(bench: Bench, name: str, fate: str) -> None:
+    replaced(bench, name, fate)
+
+
+@pytest.mark.parametrize(
+    "more", [{"delivery": "transactional", "transaction_every_s": 0.2}, {"group_instance_id": "one"}]
+)
+def test_so_it_is_with_transactions_and_for_static_members(bench: Bench, more: dict[str, object]) -> None:
+    replaced(bench, "poll", _FOR_EVER, **more)
+
+
+def replaced(bench: Bench, name: str, fate: str, **more: object) -> None:
     sent = {f"e{n}": (f"fine-{n}", 1) for n in range(400)}
     bench.produce(sent)
     with FakeServe(delay_s=0.1, capacity=10) as serve:
-        worker = bench.worker(serve, patch=_HANGS_ONCE.format(name=name, fate=fate), stall_s=3)
+        worker = bench.worker(serve, patch=_HANGS_ONCE.format(name=name, fate=fate), stall_s=3, **more)
         bench.wait(lambda: bench.lag() == 0, timeout_s=60)
         worker.terminate()
         assert worker.wait(20) == 0
