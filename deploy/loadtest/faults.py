@@ -261,3 +261,21 @@ class ResetStore(SlowStore):
     name: ClassVar[str] = "reset_store"
     seconds: float = 6.0
     toxics: tuple[Toxic, ...] = (Toxic(effect=ResetPeer(timeout=100), toxicity=0.5),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenyStore(_Held):
+    """The object store finds the keys wrong: an error that is tried again much later, through the retry topics."""
+
+    name: ClassVar[str] = "deny_store"
+    seconds: float = 5.0
+
+    def strike(self, scene: Scene, chance: random.Random) -> str:  # noqa: ARG002
+        """403 to everybody."""
+        scene.store.deny()
+        return "all requests"
+
+    def heal(self, scene: Scene, whom: str) -> str:  # noqa: ARG002
+        """The keys are right again."""
+        scene.store.reset()
+        return "welcome"

@@ -7,6 +7,7 @@ from deploy.errors import DeployError
 from deploy.loadtest.faults import (
     AddConsumer,
     CutStore,
+    DenyStore,
     Fault,
     FreezeConsumer,
     KillBroker,
@@ -36,6 +37,7 @@ FAULTS: tuple[Fault, ...] = (
     AddConsumer(),
     SlowStore(),
     ResetStore(),
+    DenyStore(),
 )
 
 

@@ -64,6 +64,16 @@ class Proxy:
         """The server is down: no connection is taken, those that were are cut."""
         self._do(self._shut())
 
+    def redirect(self, upstream_port: int) -> None:
+        """From now on pass connections on to another port; those that are open to the old one are cut."""
+        self._do(self._redirect(upstream_port))
+
+    async def _redirect(self, upstream_port: int) -> None:
+        if upstream_port != self._upstream_port:
+            self._upstream_port = upstream_port
+            for connection in tuple(self._connections):
+                connection.cut()
+
     def add(self, toxic: Toxic) -> None:
         """Put a toxic on all connections, those that are open too; `DeployError` if one of its name is there."""
         self._do(self._change(lambda: self._add(toxic)))

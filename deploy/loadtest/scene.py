@@ -84,11 +84,7 @@ class Serving(Protocol):
 
 
 class StoreLine(Protocol):
-    """The proxy before the object store."""
-
-    def enable(self) -> None:
-        """Take connections."""
-        ...
+    """The door of the object store."""
 
     def disable(self) -> None:
         """Refuse connections and cut those that are open."""
@@ -98,8 +94,12 @@ class StoreLine(Protocol):
         """Put a toxic on."""
         ...
 
+    def deny(self) -> None:
+        """Answer every request with 403, as a store whose keys have changed."""
+        ...
+
     def reset(self) -> None:
-        """Take all toxics away and take connections."""
+        """All as it should be."""
         ...
 
 

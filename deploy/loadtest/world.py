@@ -13,9 +13,9 @@ from deploy.loadtest.cluster import Cluster
 from deploy.loadtest.crew import ConsumerCrew
 from deploy.loadtest.options import ChaosOptions
 from deploy.loadtest.photos import serve_photos
-from deploy.loadtest.proxy import Proxy
 from deploy.loadtest.scene import Scene
 from deploy.loadtest.serving import RealServing
+from deploy.loadtest.store_front import StoreFront
 from deploy.services.connection import settings_for
 from deploy.services.environment import consumers_env, serve_env
 from deploy.services.interface import Endpoints, Report, Service
@@ -74,8 +74,8 @@ class World:
         kafka = RealKafka(folder / "kafka", self._topics(), self._settings, brokers=3)
         store = RealStore(folder / "store", self._settings)
         self.store = self._launch(store, self._launch(kafka, Endpoints()))
-        proxy = self._stack.enter_context(Proxy(store.port, seed=options.seed))
-        self._launch_serve(proxy)
+        front = self._stack.enter_context(StoreFront(store.port, seed=options.seed))
+        self._launch_serve(front)
         self.crew = ConsumerCrew(
             folder / "consumers",
             {**consumers_env(self.store), **self._env},
@@ -87,7 +87,7 @@ class World:
             crew=self.crew,
             brokers=Cluster(kafka, self.settings, self._transactional_ids),
             serving=self._serving,
-            store=proxy,
+            store=front,
             session_timeout_s=options.session_timeout_s,
         )
 
@@ -98,8 +98,8 @@ class World:
         self._report(service.name, "ready")
         return service.describe(endpoints)
 
-    def _launch_serve(self, proxy: Proxy) -> None:
-        disturbed = replace(self.store, s3_endpoint=f"http://127.0.0.1:{proxy.port}")
+    def _launch_serve(self, front: StoreFront) -> None:
+        disturbed = replace(self.store, s3_endpoint=f"http://127.0.0.1:{front.port}")
         own = {"VITRINE_SERVE_FETCH_ALLOW": self.photos.origin, "VITRINE_SERVE_CATALOG_DIR": str(CATALOG)}
         serve = RayServe(
             self.options.folder / "ray", {**serve_env(disturbed, self.options.folder), **own}, self._settings

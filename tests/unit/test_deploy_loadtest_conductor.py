@@ -90,12 +90,12 @@ class Everything:
     def settle(self) -> None:
         self.pids = [21, 22]
 
-    def enable(self) -> None:
-        self.cut = False
-
     def disable(self) -> None:
         self.story.append("cut")
         self.cut = True
+
+    def deny(self) -> None:
+        self.disable()
 
     def add(self, toxic: Toxic) -> None:
         self.story.append(toxic.title)

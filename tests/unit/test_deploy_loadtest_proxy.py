@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.errors import DeployError
 from deploy.loadtest.proxy import Proxy, obey
+from deploy.loadtest.store_front import StoreFront
 from deploy.loadtest.toxics import (
     EFFECTS,
     Bandwidth,
@@ -30,6 +32,7 @@ from deploy.loadtest.toxics import (
     Timeout,
     Toxic,
 )
+from deploy.services.buckets import s3_client
 from deploy.services.ports import free_ports
 
 PATIENCE_S = 20
@@ -204,6 +207,30 @@ def test_down_cuts_and_refuses_until_enabled(proxy: Proxy) -> None:
     proxy.enable()
     with connection(proxy) as client:
         assert echoed(client, b"again") == b"again"
+
+
+def test_redirected_connections_go_elsewhere_and_the_old_ones_are_cut(proxy: Proxy) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as elsewhere, connection(proxy) as old:
+        assert echoed(old, b"hello") == b"hello"
+        proxy.redirect(elsewhere.getsockname()[1])
+        assert old.recv(1) == b""
+        with connection(proxy) as client:
+            with closing(elsewhere.accept()[0]) as accepted:
+                accepted.sendall(b"elsewhere")
+            assert received(client, 9) == b"elsewhere"
+
+
+def test_a_store_that_denies_answers_403_to_every_method(echo_port: int) -> None:
+    with StoreFront(echo_port) as front:
+        front.deny()
+        client = s3_client(f"http://127.0.0.1:{front.port}", "key", "secret", "us-east-1")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.put_object(Bucket="b", Key="k", Body=b"x" * 100_000)
+        with pytest.raises(ClientError, match="403"):
+            client.head_object(Bucket="b", Key="k")
+        front.reset()
+        with closing(socket.create_connection(("127.0.0.1", front.port), timeout=PATIENCE_S)) as plain:
+            assert echoed(plain, b"hello") == b"hello"
 
 
 def test_toxicity_is_a_share_of_the_connections(proxy: Proxy) -> None:
