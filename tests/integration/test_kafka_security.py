@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,3 +147,115 @@ def test_the_command_line_says_it_too(kafka: SecureKafka) -> None:
 def test_settings_show_no_secrets(kafka: SecureKafka) -> None:
     settings = ConsumerSettings(**kafka.sasl(), ssl_password=KEY_PASSWORD)
     assert not [secret for secret in SECRETS if secret in f"{settings!r}{settings}{settings.model_dump_json()}"]
+
+
+# -- rights that are taken away --
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A right, and what a worker says that has it no more."""
+
+    rule: Callable[[WorkerProcess], Rule]
+    says: dict[str, object]
+    metric: str
+
+
+LOSSES = {
+    "group": Loss(
+        lambda w: Rule("GROUP", w.group, "READ"),
+        {"action": "commit_failed", "error": "GroupAuthorizationFailedError"},
+        "commit_failures_total",
+    ),
+    "reading events": Loss(
+        lambda w: Rule("TOPIC", w.names[EVENTS], "READ"),
+        {"action": "poll_failed", "error": "TopicAuthorizationFailedError"},
+        "poll_failures_total",
+    ),
+    "reading retries": Loss(
+        lambda w: Rule("TOPIC", w.names[RETRY], "READ"),
+        {"action": "poll_failed", "error": "TopicAuthorizationFailedError"},
+        "poll_failures_total",
+    ),
+    "writing retries": Loss(
+        lambda w: Rule("TOPIC", w.names[RETRY], "WRITE"), {"code": "publish_failed"}, "retries_total"
+    ),
+    "writing results": Loss(
+        lambda w: Rule("TOPIC", w.names[RESULTS], "WRITE"), {"code": "publish_failed"}, "retries_total"
+    ),
+    "writing dead letters": Loss(
+        lambda w: Rule("TOPIC", w.names[DEAD], "WRITE"), {"code": "publish_failed"}, "retries_total"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_right_that_is_taken_away_and_given_back(kafka: SecureKafka, worker: WorkerProcess, name: str) -> None:
+    loss = LOSSES[name]
+    rule = loss.rule(worker)
+    kafka.allow(needed(worker))
+    with FakeServe() as serve:
+        worker.start(serve, **kafka.sasl())
+        worker.produce({"e0": "fine-0"})
+        worker.visible(1)
+        worker.wait(lambda: worker.lag() == 0)
+        kafka.forbid([rule])
+        worker.produce({"e1": "fine-1", "l1": "late-1", "b1": "bad-1"})
+        worker.wait_said(**loss.says)
+        assert worker.metric(loss.metric) > 0
+        kafka.allow([rule])
+        assert worker.visible(3) == Counter(["e0", "e1", "l1"])
+        worker.wait(lambda: worker.lag() == 0)
+        assert worker.stop() == 0
+    assert [letter["vitrine-event-id"] for letter in worker.dead()] == [b"b1"]
+
+
+def test_no_right_beyond_these_is_missing_for_transactions(kafka: SecureKafka, worker: WorkerProcess) -> None:
+    name = f"{worker.group}.txn"
+    kafka.allow([*needed(worker), Rule("TRANSACTIONAL_ID", name, "WRITE")])
+    events = {f"e{n}": f"fine-{n}" for n in range(10)}
+    worker.produce({**events, "l": "late-1", "b": "bad-1"})
+    with FakeServe() as serve:
+        worker.start(serve, **kafka.sasl(), delivery="transactional", transactional_id=name)
+        assert worker.visible(11) == Counter([*events, "l"])
+        # The mark at the end of a transaction stands in the retry topic after the last record.
+        worker.wait(lambda: worker.lag() <= 1)
+        assert worker.stop() == 0
+    assert [letter["vitrine-event-id"] for letter in worker.dead()] == [b"b"]
+
+
+def test_a_transactional_worker_without_its_right_says_so(kafka: SecureKafka, worker: WorkerProcess) -> None:
+    name = f"{worker.group}.txn"
+    kafka.allow(needed(worker))
+    worker.produce({"e": "fine-1"})
+    with FakeServe() as serve:
+        worker.start(serve, **kafka.sasl(), delivery="transactional", transactional_id=name)
+        worker.wait(lambda: "TransactionalIdAuthorizationFailed" in worker.text())
+        kafka.allow([Rule("TRANSACTIONAL_ID", name, "WRITE")])
+        assert worker.visible(1) == Counter(["e"])
+        worker.wait(lambda: worker.lag() == 0)
+
+
+# -- a password that changes while the worker runs --
+
+
+def test_a_password_that_stops_working_costs_no_event(kafka: SecureKafka, worker: WorkerProcess) -> None:
+    kafka.allow(needed(worker))
+    with FakeServe() as serve:
+        worker.start(serve, **kafka.sasl())
+        worker.produce({"e0": "fine-0"})
+        worker.visible(1)
+        worker.wait(lambda: worker.lag() == 0)
+        try:
+            kafka.set_password("another one")
+            # Connections that are open stay open; a restart of the broker ends them.
+            kafka.broker.kill(1)
+            kafka.broker.restart(1)
+            worker.produce({"e1": "fine-1"})
+            worker.wait(lambda: "SaslAuthenticationFailedError" in worker.text())
+        finally:
+            kafka.set_password(PASSWORD)
+        assert worker.visible(2) == Counter(["e0", "e1"])
+        worker.wait(lambda: worker.lag() == 0)
+        assert worker.stop() == 0
+    assert not [secret for secret in SECRETS if secret in worker.text()]

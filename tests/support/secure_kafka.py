@@ -2,9 +2,9 @@
 
 import datetime as dt
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
@@ -138,28 +138,30 @@ class SecureKafka:
             **dict(zip(("ssl_certfile", "ssl_keyfile"), files, strict=False)),
         }
 
-    @cached_property
-    def admin(self) -> KafkaAdminClient:
+    @contextmanager
+    def _admin(self) -> Iterator[KafkaAdminClient]:
         """May do everything."""
-        return KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        with closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)) as admin:
+            yield admin
 
     def allow(self, rules: Iterable[Rule], user: str = USER) -> None:
         """Give these rights."""
-        answer = self.admin.create_acls([rule.acl(f"User:{user}") for rule in rules])
+        with self._admin() as admin:
+            answer = admin.create_acls([rule.acl(f"User:{user}") for rule in rules])
         assert not answer["failed"], answer
 
     def forbid(self, rules: Iterable[Rule], user: str = USER) -> None:
         """Take these rights away."""
-        self.admin.delete_acls([rule.filter(f"User:{user}") for rule in rules])
+        with self._admin() as admin:
+            admin.delete_acls([rule.filter(f"User:{user}") for rule in rules])
 
     def set_password(self, password: str, user: str = USER) -> None:
         """From the next login on."""
-        self.admin.alter_user_scram_credentials(
-            [
-                UserScramCredentialUpsertion(user, mechanism, password)
-                for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
-            ]
-        )
+        for mechanism in _SCRAM:
+            # In one request the broker would refuse both.
+            wanted = UserScramCredentialUpsertion(user, mechanism, password)
+            with self._admin() as admin:
+                assert admin.alter_user_scram_credentials([wanted]) == {user: None}
 
     def start(self) -> None:
         """Start the broker."""
@@ -167,8 +169,6 @@ class SecureKafka:
 
     def stop(self) -> None:
         """Stop the broker."""
-        if "admin" in self.__dict__:
-            self.admin.close()
         self.broker.stop()
 
     def _properties(self) -> dict[str, object]:
