@@ -180,8 +180,7 @@ class Retried:
     decision: RetryDecision
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """For the log: an event has its answer (`outcome`) or became a dead letter (`code` alone)."""
 
     record: SourceRecord

@@ -17,7 +17,7 @@ from consumers.core.flow import Buffer, Credit, Watermarks
 from consumers.core.heads import Heads
 from consumers.core.limits import Limits
 from consumers.core.outbox import Outbox, Parcel
-from consumers.core.partitions import Partitions
+from consumers.core.partitions import Fresh, Partitions
 from consumers.core.retry import RetryPolicy
 from consumers.core.status import Status
 from consumers.core.task import Assignment, Task
@@ -145,7 +145,7 @@ class Engine:
         if self._phase is not Phase.RUNNING:
             return
         for found in self._partitions.receive(signal.records, self._now):
-            if isinstance(found, tuple):
+            if isinstance(found, Fresh):
                 home, record = found
                 self._begin(self._partitions.keep(home, record, self._parse(record)))
             else:

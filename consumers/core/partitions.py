@@ -1,6 +1,7 @@
 """The partitions that this worker has now, and what it received from them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from consumers.core import actions, signals
 from consumers.core.flow import Buffer
@@ -13,6 +14,13 @@ from consumers.records import SourceRecord, TopicPartition
 _HOLD_AT_LEAST_S = 0.2
 #: What a replaced client had done is remembered so long.
 _REMEMBER_S = 300.0
+
+
+class Fresh(NamedTuple):
+    """A record for which there is work to do."""
+
+    home: Assignment
+    record: SourceRecord
 
 
 class Partitions:
@@ -44,9 +52,7 @@ class Partitions:
                 self._remembered[assignment.tp] = (remember_at + _REMEMBER_S, snapshot)
         return gone
 
-    def receive(
-        self, records: Sequence[SourceRecord], now: float
-    ) -> Iterator[tuple[Assignment, SourceRecord] | actions.Action]:
+    def receive(self, records: Sequence[SourceRecord], now: float) -> Iterator[Fresh | actions.Action]:
         """The records for which there is work to do, and what to do about the others."""
         passed: dict[TopicPartition, list[int]] = {}
         for record in records:
@@ -62,7 +68,7 @@ class Partitions:
                 home.held_until = max(record.retried.due_at, now + _HOLD_AT_LEAST_S)
                 yield actions.SeekBack(record.tp, record.offset)
             elif home.tracker.deliver(record.offset):
-                yield home, record
+                yield Fresh(home, record)
         for tp, offsets in passed.items():
             yield actions.WentBack(tp, offsets[0], self.owned[tp].tracker.expected, len(offsets))
 
