@@ -9,7 +9,13 @@ from typing import Any, Self, TypeVar
 
 from kafka import TopicPartition as KafkaPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+    NotCoordinatorError,
+)
 
 from consumers.lag import Reading, Row, done_of, row_of
 from consumers.log_reader import LogReader, Span
@@ -20,6 +26,7 @@ Value = TypeVar("Value")
 
 #: A coordinator that has just started, or moves, does not answer for a while.
 _PATIENCE_S = 15.0
+_MOVING = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError, KafkaConnectionError)
 _AGAIN_S = 0.3
 #: What is too slow to be read is not known this time.
 _AGES_S = 3.0
@@ -48,8 +55,8 @@ class GroupState:
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a group: it has members, or has left commits."""
-        return self.state not in (None, "Dead") or any(row.committed is not None for row in self.rows)
+        """Whether there is such a group, as far as the broker tells: it has members, or has left commits."""
+        return self.state != "Dead" or any(row.committed is not None for row in self.rows)
 
 
 class GroupReader:
@@ -59,6 +66,8 @@ class GroupReader:
         self._settings = settings
         self._admin = KafkaAdminClient(**settings.client())
         self._reader = LogReader(settings)
+        # It hangs up when it is asked for groups. No other broker needs to be told its version.
+        self._embedded = settings.api_version is not None
         #: Per partition the offset that was read last, and its time: an event that waits is read once.
         self._times: dict[TopicPartition, tuple[int, int]] = {}
 
@@ -73,6 +82,8 @@ class GroupReader:
 
     def groups(self) -> list[str]:
         """The names of all groups."""
+        if self._embedded:
+            return []
         with suppress(KafkaError):
             return sorted(group["group_id"] for group in _patiently(self._admin.list_groups))
         return []
@@ -81,11 +92,13 @@ class GroupReader:
         """The group as it is now; `KafkaError` where the brokers do not say."""
         settings = self._settings
         state, members = self._members()
-        topics = self._reader.topics()
         wanted = dict.fromkeys((*settings.topics, *settings.retry_topics))
-        there = [tp for topic in wanted if topic in topics for tp in self._reader.partitions(topic)]
+        layout = self._reader.layout((*wanted, settings.dead_topic))
+        there = [tp for topic in wanted for tp in layout[topic]]
         commits = self._commits(there)
-        others = [tp for tp in sorted(commits) if tp.topic not in wanted and tp.topic in topics]
+        # A group may have read other topics before.
+        left = self._reader.layout({tp.topic for tp in commits} - wanted.keys())
+        others = [tp for topic in sorted(left) for tp in left[topic] if tp in commits]
         holder = {tp: member.name for member in members for tp in member.partitions}
         bounds = self._reader.bounds([*there, *others])
         readings = [
@@ -93,23 +106,19 @@ class GroupReader:
             for tp, held in bounds.items()
             for offset, metadata in (commits.get(tp, (None, "")),)
         ]
-        dead = self._reader.bounds(
-            self._reader.partitions(settings.dead_topic) if settings.dead_topic in topics else ()
-        )
+        dead = self._reader.bounds(layout[settings.dead_topic])
         return GroupState(
             state=state,
             members=members,
             rows=tuple(self._with_ages(readings)),
             dead_letters=sum(span.size for span in dead.values()),
-            missing=tuple(topic for topic in wanted if topic not in topics),
+            missing=tuple(topic for topic in wanted if not layout[topic]),
         )
 
     def _members(self) -> tuple[str | None, tuple[Member, ...]]:
-        try:
-            told = _patiently(lambda: self._admin.describe_groups([self._settings.group]))[self._settings.group]
-        except KafkaError:
-            # The embedded Kafka cannot be asked.
+        if self._embedded:
             return None, ()
+        told = _patiently(lambda: self._admin.describe_groups([self._settings.group]))[self._settings.group]
         return told["group_state"], tuple(_member(member) for member in told["members"])
 
     def _commits(self, there: list[TopicPartition]) -> dict[TopicPartition, tuple[int | None, str]]:
@@ -165,8 +174,8 @@ def _patiently(ask: Callable[[], Value]) -> Value:
     while True:
         try:
             return ask()
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() > until:
+        except _MOVING:
+            if time.monotonic() > until:
                 raise
         time.sleep(_AGAIN_S)
 

@@ -60,15 +60,16 @@ class LogReader:
     ) -> None:
         self._consumer.close(autocommit=False)
 
-    def topics(self) -> set[str]:
-        """All topics there are. Asked for as a whole: a broker may make the topic that it is asked about."""
-        return set(self._consumer.topics())
+    def layout(self, topics: Iterable[str]) -> dict[str, list[TopicPartition]]:
+        """The partitions of each topic; none where it is missing."""
+        wanted = list(topics)
+        # Asked for as a whole: a broker may make the topic that it is asked about.
+        there = self._consumer.topics() if wanted else set()
+        return {topic: self._partitions(topic) if topic in there else [] for topic in wanted}
 
     def partitions(self, topic: str) -> list[TopicPartition]:
         """The partitions of a topic; none where it is missing."""
-        if topic not in self.topics():
-            return []
-        return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic))]
+        return self.layout([topic])[topic]
 
     def bounds(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, Span]:
         """First offset and end of each partition."""
@@ -148,6 +149,9 @@ class LogReader:
             return None
         found = next(self.read({tp: Span(offset, offset + 1)}), None)
         return found if found is not None and found.offset == offset else None
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic))]
 
     def _positions(self) -> dict[TopicPartition, int]:
         # Past the last record there may be offsets without one: only the position passes them.

@@ -75,7 +75,7 @@ class Replay:
         self._stopped = False
         self.tally = Tally()
 
-    def run(self, chosen: Range, show: Show) -> Tally:
+    def run(self, chosen: Range, show: Show) -> None:
         """Replay all of it, or what `stop` leaves of it; `show` gets the figures with every turn."""
         self._client.start()
         self._producer.start()
@@ -90,7 +90,6 @@ class Replay:
             self.tally.interrupted = not self._finished
             self._producer.stop(_JOIN_S)
             self._client.stop(_JOIN_S)
-        return self.tally
 
     def stop(self) -> None:
         """Begin nothing new, finish what is with Serve, and end; asked twice, do not wait for it."""

@@ -33,7 +33,7 @@ class Range:
 
 def find(reader: LogReader, topics: Iterable[str], start: Point, end: Point | None) -> Range:
     """The range between two points, with `start` in it and `end` not; without an end up to now."""
-    found = {topic: reader.partitions(topic) for topic in dict.fromkeys(topics)}
+    found = reader.layout(topics)
     bounds = reader.bounds(tp for tps in found.values() for tp in tps)
     starts = _offsets(reader, bounds, start)
     ends = {tp: span.end for tp, span in bounds.items()} if end is None else _offsets(reader, bounds, end)

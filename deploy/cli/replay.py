@@ -79,10 +79,15 @@ def replay(
                 show_range(chosen, json_)
                 return
             _prepare(settings, reader, dead_topic)
-            tally = _run(settings, reader, chosen, dead_letters=dead_topic is not None, rate=rate, limit=limit)
+            work = Replay(settings, reader, dead_letters=dead_topic is not None, rate=rate, limit=limit)
+            try:
+                _run(work, chosen, limit)
+            finally:
+                # However it ends: what was done is told.
+                report(settings.results_topic, chosen, work.tally, json_)
     except KafkaError as error:
         raise ServiceFailed(f"Kafka at {settings.bootstrap} does not do as asked: {error}") from error
-    report(settings.results_topic, chosen, tally, json_)
+    tally = work.tally
     if tally.interrupted:
         raise typer.Exit(130)
     if tally.codes or tally.removed:
@@ -136,24 +141,15 @@ def _prepare(settings: ConsumerSettings, reader: LogReader, dead_topic: str | No
             err.print(f"{name} created")
 
 
-def _run(
-    settings: ConsumerSettings,
-    reader: LogReader,
-    chosen: Range,
-    *,
-    dead_letters: bool,
-    rate: float | None,
-    limit: int | None,
-) -> Tally:
-    work = Replay(settings, reader, dead_letters=dead_letters, rate=rate, limit=limit)
+def _run(work: Replay, chosen: Range, limit: int | None) -> None:
     total = chosen.size if limit is None else min(limit, chosen.size)
     with _stopping(work.stop), progress("replaying", total) as tell:
 
         def show(tally: Tally) -> None:
-            waits = f", {tally.retries.total()} tries repeated" if tally.retries else ""
-            tell(tally.done, f"{tally.images} images{waits}")
+            again = f", {tally.retries.total()} tries repeated" if tally.retries else ""
+            tell(tally.done, f"{tally.images} images{again}")
 
-        return work.run(chosen, show)
+        work.run(chosen, show)
 
 
 @contextmanager

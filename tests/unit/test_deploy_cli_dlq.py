@@ -189,9 +189,9 @@ def test_times_are_read(text: str, expected: int) -> None:
 
 
 def test_times_may_be_told_from_now() -> None:
-    hour, now = moments.moment_ms("1h"), moments.moment_ms("now")
-    assert 3_599_000 <= now - hour <= 3_600_000
-    assert moments.moment_ms("3600s") >= hour
+    before = moments.moment_ms("now")
+    hour = moments.moment_ms("1h")
+    assert before <= hour + 3_600_000 <= moments.moment_ms("now")
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "12", "1w", "2026-13-01", "1960-01-01T00:00:00Z", "9" * 9 + "d"])
