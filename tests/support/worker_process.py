@@ -147,7 +147,7 @@ class WorkerProcess:
                 producer.send(self.names[EVENTS], key=listing.encode(), value=value)
             producer.flush(30)
 
-    def visible(self, count: int, timeout_s: float = 40) -> Counter[str]:
+    def visible(self, count: int, timeout_s: float = 60) -> Counter[str]:
         """How often each event has a visible result, once there are so many."""
         found = Counter(event.causationid for event in read(self.settings, until=count, timeout_s=timeout_s))
         assert found.total() == count, f"{found.total()} of {count}; the end of the log:\n{self.text()[-3000:]}"
@@ -188,7 +188,7 @@ class WorkerProcess:
         finally:
             consumer.close(autocommit=False)
 
-    def wait(self, what: Callable[[], object], timeout_s: float = 40) -> None:
+    def wait(self, what: Callable[[], object], timeout_s: float = 60) -> None:
         """Wait until it is so, while the worker runs."""
         deadline = time.monotonic() + timeout_s
         while not what():
@@ -196,6 +196,6 @@ class WorkerProcess:
             assert self.runs, f"the worker has ended; the end of its log:\n{self.text()[-3000:]}"
             time.sleep(0.2)
 
-    def wait_said(self, timeout_s: float = 40, **facts: object) -> None:
+    def wait_said(self, timeout_s: float = 60, **facts: object) -> None:
         """Wait until a line with these facts is in the log of the last start."""
         self.wait(lambda: self.log(**facts), timeout_s)
