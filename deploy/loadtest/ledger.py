@@ -15,6 +15,8 @@ from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
 
 DEAD = "dead letter"
+#: Events of listings that use several topics, whose result came after that of a newer revision: not visible.
+OVERTAKEN = "overtaken between topics"
 
 
 class Place(NamedTuple):
@@ -202,7 +204,7 @@ class Ledger:
     def _overtaken(self, event: Sent | None, answers: _Answers) -> Iterable[Violation]:
         for one in answers.overtaken:
             if event is not None and event.loose:
-                self.counts["overtaken between topics"] += 1
+                self.counts[OVERTAKEN] += 1
             else:
                 what = f"{listing_of(one.data)}: revision {one.data.revision} came after a newer one"
                 yield self._violation(Reason.ORDER, what, event)

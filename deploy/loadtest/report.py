@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.loadtest.conductor import Mark, Phase
+from deploy.loadtest.ledger import OVERTAKEN
 from deploy.loadtest.violations import Violation
 
 _SHOWN = 40
@@ -68,7 +69,9 @@ def verdict(report: ChaosReport) -> str:
     events, strikes = sum(report.kinds.values()), sum(1 for mark in report.marks if mark.phase is Phase.STRIKE)
     run = f"seed {report.seed}, {report.delivery}: {events} events, {strikes} faults"
     if report.ok:
-        return f"{run}: every event has exactly one visible outcome, no violation"
+        loose = report.counts.get(OVERTAKEN, 0)
+        but = f", but for {loose} that a newer revision in another topic overtook" if loose else ""
+        return f"{run}: every event has exactly one visible outcome{but}; no violation"
     reasons = Counter(violation.reason.value for violation in report.violations)
     found = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return f"{run}: {len(report.violations)} violations ({found})"
