@@ -114,6 +114,11 @@ def known_topics(consumer: KafkaConsumer) -> tuple[Mapping[str, int], Collection
     }, cluster.unauthorized_topics
 
 
+def topic_id(consumer: KafkaConsumer, topic: str) -> Any:
+    """The id of a topic, as the client last heard: another one if it is made anew. None where it has none."""
+    return consumer._cluster.topic_id(topic)
+
+
 def cut(consumer: KafkaConsumer, within_s: float) -> None:
     """End a client whatever its threads are waiting for: out of the group, its loop stopped, its sockets closed.
 

@@ -10,6 +10,7 @@ from consumers.core.actions import Finished, Retried, WentBack
 from consumers.notices import (
     ClientReplaced,
     CommitRefused,
+    LogMadeAnew,
     News,
     OffsetMissing,
     PollFailed,
@@ -82,6 +83,9 @@ def _saw_trouble(news: News) -> None:
         case OffsetMissing(tp, expected, offset):
             facts = {"action": "offset_missing", "topic": tp.topic, "partition": tp.partition, "offset": offset}
             log.warning("the broker does not have offset %d, it goes on at %d", expected, offset, extra=facts)
+        case LogMadeAnew(tp):
+            facts = {"action": "log_made_anew", "topic": tp.topic, "partition": tp.partition}
+            log.warning("the topic was made anew, the partition is read from its start", extra=facts)
         case StartedOver(partitions):
             log.warning("commits of %d partitions are read again", partitions, extra={"action": "started_over"})
         case ClientReplaced(reason):

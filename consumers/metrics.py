@@ -14,6 +14,7 @@ from consumers.core.tracker import Snapshot
 from consumers.notices import (
     ClientReplaced,
     CommitRefused,
+    LogMadeAnew,
     News,
     OffsetMissing,
     PollFailed,
@@ -111,7 +112,7 @@ class Metrics:
                 self._polls.labels(error).inc()
             case CommitRefused(error):
                 self._refused.labels(error).inc()
-            case OffsetMissing(tp):
+            case OffsetMissing(tp) | LogMadeAnew(tp):
                 self._missing.labels(tp.topic, tp.partition).inc()
             case StartedOver(partitions):
                 self._started_over.inc(partitions)

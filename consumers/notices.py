@@ -33,6 +33,13 @@ class OffsetMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class LogMadeAnew:
+    """The topic was deleted and made again under our feet; the partition is read from its start."""
+
+    tp: TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
 class StartedOver:
     """The group forgot this member and took it in as a new one, or the client lost track: commits are read again."""
 
@@ -65,6 +72,15 @@ class ClientReplaced:
     reason: str
 
 
-Notice = PollFailed | CommitRefused | OffsetMissing | StartedOver | TopicChanged | TransactionEnded | ClientReplaced
+Notice = (
+    PollFailed
+    | CommitRefused
+    | OffsetMissing
+    | LogMadeAnew
+    | StartedOver
+    | TopicChanged
+    | TransactionEnded
+    | ClientReplaced
+)
 #: What logs and metrics are told.
 News = Action | Notice

@@ -34,7 +34,7 @@ from consumers.rebalance import Listener
 from consumers.records import SourceRecord, TopicPartition
 from consumers.retries import read as read_retried
 from consumers.settings import ConsumerSettings
-from consumers.topics import TopicWatch
+from consumers.topics import TopicWatch, learn
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _IDLE_POLL_MS = 100
 _BUSY_POLL_MS = 10
 #: What came while the engine worked is taken without a poll in between, which costs more than a step; so often at most.
 _STEPS_PER_POLL = 4
-_SHOW_EVERY_S = 1.0
+_LOOK_EVERY_S = 1.0
 _SETTLE_LOOK_S = 0.02
 #: Polls that fail one after another, a second apart, before the worker gives up and leaves it to its supervisor.
 _MAX_FAILED_POLLS = 60
@@ -96,7 +96,7 @@ class Poller:
         self._topics = TopicWatch((*settings.topics, *settings.retry_topics), self._driver.tell)
         self._commits: Commits | None = None
         self._failed_polls = 0
-        self._show_at = 0.0
+        self._look_at = 0.0
 
     def run(self) -> None:
         """Work until the engine says that it has stopped, or until another client has taken over."""
@@ -117,8 +117,8 @@ class Poller:
         self.moved_at = self._clock()
         self._commits = self._sent = Commits(self._kafka, self._driver, self._clock)
         self._membership = Membership(self._kafka, static=settings.group_instance_id is not None)
-        there = self._look_for_topics()
-        latest = there if settings.offset_reset == "latest" else set[TopicPartition]()
+        there = learn(self._kafka, (*settings.topics, *settings.retry_topics))
+        latest = [tp for tp in there if settings.offset_reset == "latest" and tp.topic not in self._delays]
         self._positions = Positions(self._kafka, latest=latest, tell=self._driver.tell, clock=self._clock)
         listener = Listener(assigned=self._assigned, revoked=self._revoked, lost=self._lost)
         self._kafka.subscribe([*settings.topics, *settings.retry_topics], listener=listener)
@@ -131,14 +131,16 @@ class Poller:
         if self._membership.renewed():
             happened += self._start_over(own(self._kafka.assignment()))
         happened += self._positions.read(self._moved)
+        look = self._clock() >= self._look_at
+        if look:
+            happened += self._positions.check()
         self._carry_out(self._driver.step(before=happened))
         for _ in range(_STEPS_PER_POLL):
             if not self._driver.waiting or self.stopped:
                 break
             self._carry_out(self._driver.step())
-        now = self._clock()
-        if now >= self._show_at:
-            self._show_at = now + _SHOW_EVERY_S
+        if look:
+            self._look_at = self._clock() + _LOOK_EVERY_S
             self._topics.look(self._kafka)
             self._show(self._driver.engine.status(), self._ends())
 
@@ -165,16 +167,6 @@ class Poller:
         return None
 
     # -- in --
-
-    def _look_for_topics(self) -> set[TopicPartition]:
-        """Learn the partitions before joining: a member that knows none gets none, and has to join a second time."""
-        found = set()
-        try:
-            for topic in (*self._settings.topics, *self._settings.retry_topics):
-                found |= {TopicPartition(topic, n) for n in self._kafka.partitions_for_topic(topic)}
-        except KafkaError as error:
-            log.warning("topics not known yet: %r", error, extra={"action": "poll_failed"})
-        return {tp for tp in found if tp.topic not in self._delays}
 
     def _moved(self) -> None:
         self.moved_at = self._clock()

@@ -8,12 +8,14 @@ Nothing may be lost, so where in doubt it goes on earlier: repeats have the ids 
 - the offset lies before the log's start (retention): the start.
 - it lies past the log's end: the topic was deleted and made anew, or the log lost its end. From here both look alike,
   and in the first case no record was seen yet: the start.
+- the topic was made anew, and the offset lies within the new log: the topic's id tells; the start.
 - the broker tells where the log was cut and went on differently (KIP-320): there.
 """
 
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaPartition
@@ -21,8 +23,9 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from consumers import kafka_internals
+from consumers.consumer import own
 from consumers.core import signals
-from consumers.notices import OffsetMissing
+from consumers.notices import LogMadeAnew, OffsetMissing
 from consumers.records import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -40,7 +43,7 @@ class Positions:
         consumer: KafkaConsumer,
         *,
         latest: Collection[TopicPartition],
-        tell: Callable[[OffsetMissing], None],
+        tell: Callable[[OffsetMissing | LogMadeAnew], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._consumer = consumer
@@ -50,6 +53,8 @@ class Positions:
         #: In the order in which they are asked for.
         self._unread: list[TopicPartition] = []
         self._again_at = 0.0
+        #: Ids of the topics whose offsets these are.
+        self._ids: dict[TopicPartition, Any] = {}
 
     def __contains__(self, tp: TopicPartition) -> bool:
         """Whether the partition is held."""
@@ -104,8 +109,26 @@ class Positions:
             self._tell(OffsetMissing(tp, expected, offset))
             yield signals.Repositioned(tp, offset)
 
+    def check(self) -> Iterator[signals.Repositioned]:
+        """Go on at the start of partitions whose topic was made anew; asks no broker but for these."""
+        for tp in own(self._consumer.assignment()):
+            known, now = self._ids.get(tp), kafka_internals.topic_id(self._consumer, tp.topic)
+            if known is None or now is None or known == now or tp in self._unread:
+                continue
+            partition = KafkaPartition(*tp)
+            try:
+                offset = self._start(partition)
+            except KafkaError as error:
+                log.warning("start of %s cannot be read yet: %r", tp, error, extra={"action": "start_unread"})
+                return
+            self._consumer.seek(partition, offset)
+            self._ids[tp] = now
+            self._tell(LogMadeAnew(tp))
+            yield signals.Repositioned(tp, offset)
+
     def _read(self, tp: TopicPartition) -> signals.Assigned:
         partition = KafkaPartition(*tp)
+        self._ids[tp] = kafka_internals.topic_id(self._consumer, tp.topic)
         found = kafka_internals.committed(self._consumer, partition, _ASK_MS)
         if found is not None:
             # Seeking makes sure that the client's position is the one that the bitmap belongs to.

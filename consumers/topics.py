@@ -1,11 +1,27 @@
 """Notices when a topic comes, goes, may not be read, or gets more partitions: by what the client has learned anyway."""
 
+import logging
 from collections.abc import Callable, Iterable
 
 from kafka import KafkaConsumer
+from kafka.errors import KafkaError
 
 from consumers import kafka_internals
 from consumers.notices import TopicChanged
+from consumers.records import TopicPartition
+
+log = logging.getLogger(__name__)
+
+
+def learn(consumer: KafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    """The partitions that there are. Before joining: a member that knows none gets none, and has to join again."""
+    found = []
+    try:
+        for topic in topics:
+            found += [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+    except KafkaError as error:
+        log.warning("topics not known yet: %r", error, extra={"action": "poll_failed"})
+    return found
 
 
 class TopicWatch:

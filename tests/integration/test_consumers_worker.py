@@ -8,7 +8,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from kafka.admin import KafkaAdminClient
 
+from deploy.services.kafka_topics import ensure_topics
 from tests.support.consumer_bench import Bench
 from tests.support.fake_serve import FakeServe
 from tests.support.listing_events import structured_bytes
@@ -114,6 +116,30 @@ def test_two_workers_share_and_one_leaves(bench: Bench) -> None:
         assert second.wait(20) == 0
     assert visible == Counter(events.keys())
     assert "revoked 6 partitions" in bench.log(0)
+
+
+@pytest.mark.real
+def test_a_topic_that_is_made_anew_before_anybody_notices_is_read_from_its_start(bench: Bench) -> None:
+    topic = bench.settings.topics[0]
+    old, new = ({f"{name}{n}": (f"fine-{name}{n}", 1) for n in range(count)} for name, count in (("a", 8), ("b", 60)))
+    admin = KafkaAdminClient(**bench.kafka.client())
+    with FakeServe() as serve:
+        bench.worker(serve, metadata_max_age_s=3)
+        bench.produce(old, only=0)
+        assert bench.visible(len(old)) == Counter(old.keys())
+        bench.wait(lambda: bench.lag() == 0)
+        # While Serve is away nothing is fetched, so nothing shows that the topic is gone.
+        serve.busy = True
+        bench.produce({"e": ("fine-e", 1)}, only=1)
+        bench.wait(lambda: serve.refused >= 4)
+        admin.delete_topics([topic])
+        ensure_topics(bench.kafka.bootstrap, {topic: 4})
+        bench.produce(new, only=0)
+        serve.busy = False
+        assert bench.visible(len(old) + len(new) + 1) == Counter([*old, *new, "e"])
+        bench.wait(lambda: bench.lag() == 0)
+    assert "log_made_anew" in bench.log(0)
+    admin.close()
 
 
 @pytest.mark.real

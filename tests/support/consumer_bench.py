@@ -48,12 +48,13 @@ class Bench:
         )
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def produce(self, events: dict[str, tuple[str, int]], raw: Sequence[bytes] = ()) -> None:
-        """Events by id: listing and revision."""
+    def produce(self, events: dict[str, tuple[str, int]], raw: Sequence[bytes] = (), only: int | None = None) -> None:
+        """Events by id: listing and revision; into the topic `only`."""
         producer = KafkaProducer(**self.kafka.client())
         for event_id, (listing, revision) in events.items():
             # A listing keeps to one topic: between topics there is no order.
-            topic = self.settings.topics[zlib.crc32(listing.encode()) % 2]
+            number = zlib.crc32(listing.encode()) % 2 if only is None else only
+            topic = self.settings.topics[number]
             producer.send(topic, key=f"acme:{listing}".encode(), value=structured_bytes(event_id, listing, revision))
         for value in raw:
             producer.send(self.settings.topics[0], value=value)

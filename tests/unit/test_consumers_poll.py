@@ -14,7 +14,7 @@ from consumers.core.tracker import Snapshot
 from consumers.events import parse
 from consumers.inbox import Inbox
 from consumers.lease import LeaseLost
-from consumers.notices import CommitRefused, OffsetMissing, PollFailed, StartedOver, TopicChanged
+from consumers.notices import CommitRefused, LogMadeAnew, OffsetMissing, PollFailed, StartedOver, TopicChanged
 from consumers.poll import Poller
 from consumers.records import SourceRecord, TopicPartition
 from consumers.retries import retry_record
@@ -157,6 +157,26 @@ def test_a_log_that_was_cut_goes_on_where_it_was_cut(bench, known, offset):
     bench.resume()
     assert bench.engine.of(signals.Repositioned) == [signals.Repositioned(TP, offset)]
     assert bench.received == list(range(offset, 5))
+
+
+def test_a_topic_that_was_made_anew_unnoticed_is_read_from_its_start(bench, monkeypatch):
+    ids = {"new": 1}
+    monkeypatch.setattr("consumers.kafka_internals.topic_id", lambda _consumer, topic: ids.get(topic))
+    bench.write(3)
+    bench.join()
+    bench.resume()
+    # The new log holds more than the old one, so the old position is a valid one.
+    bench.write(2)
+    ids["new"] = 2
+    bench.broker.advance(2)
+    bench.turn()
+    bench.turn()
+    assert bench.engine.of(signals.Repositioned) == [signals.Repositioned(TP, 0)]
+    assert [news for news in bench.news if isinstance(news, LogMadeAnew)] == [LogMadeAnew(TP)]
+    assert bench.received[-5:] == [0, 1, 2, 3, 4]
+    bench.broker.advance(2)
+    bench.turn()
+    assert len(bench.engine.of(signals.Repositioned)) == 1
 
 
 def test_latest_is_committed_at_once_and_holds_neither_for_retries_nor_for_partitions_that_come_later():

@@ -34,6 +34,7 @@ from consumers.metrics import Metrics
 from consumers.notices import (
     ClientReplaced,
     CommitRefused,
+    LogMadeAnew,
     OffsetMissing,
     PollFailed,
     StartedOver,
@@ -344,6 +345,7 @@ NOTICES = [
     PollFailed("GroupAuthorizationFailedError", "no"),
     CommitRefused("OffsetMetadataTooLargeError", "no"),
     OffsetMissing(TP, 4, 9),
+    LogMadeAnew(TP),
     StartedOver(3),
     TopicChanged("listings.new", "missing", 0),
     TopicChanged("listings.new.low", "refused", 0),
@@ -367,6 +369,7 @@ def test_each_trouble_is_a_metric_and_a_log_line(capsys):
         "poll_failed",
         "commit_failed",
         "offset_missing",
+        "log_made_anew",
         "started_over",
         "topic_missing",
         "topic_refused",
@@ -377,7 +380,7 @@ def test_each_trouble_is_a_metric_and_a_log_line(capsys):
     expected = [
         ("poll_failures_total", {"error": "GroupAuthorizationFailedError"}, 1),
         ("commit_failures_total", {"error": "OffsetMetadataTooLargeError"}, 1),
-        ("offsets_missing_total", where, 1),
+        ("offsets_missing_total", where, 2),
         ("partitions_started_over_total", {}, 3),
         ("topic_partitions", {"topic": "listings.new"}, 0),
         ("topic_partitions", {"topic": "listings.new.low"}, -1),

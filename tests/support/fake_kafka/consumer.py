@@ -96,6 +96,9 @@ class _Cluster:
     def brokers(self) -> set[str]:
         return {"fake"}
 
+    def topic_id(self, topic: str) -> None:
+        """The fake gives topics no ids."""
+
     @property
     def _partitions(self) -> dict[str, list[PartitionLog]]:
         return self._broker.topics
