@@ -14,7 +14,7 @@ from consumers.records import SourceRecord, TopicPartition
 from consumers.settings import ConsumerSettings
 
 _POLL_MS = 200
-#: Nothing came for so long though something must be there.
+#: So long was nothing found though something must be there.
 _STUCK_S = 30.0
 _BATCH = 500
 
@@ -47,7 +47,8 @@ class LogReader:
             fetch_max_bytes=settings.fetch_max_bytes,
         )
         self._ends: dict[TopicPartition, int] = {}
-        self._moved_at = 0.0
+        #: Time spent in polls that found nothing; whoever reads may pause between them as long as they like.
+        self._in_vain_s = 0.0
         self._positions_before: dict[TopicPartition, int] = {}
         #: Offsets that were removed from the topics before they were read.
         self.removed = 0
@@ -92,7 +93,7 @@ class LogReader:
     def start(self, spans: Mapping[TopicPartition, Span]) -> None:
         """Read these spans from now on."""
         self._ends = {tp: span.end for tp, span in spans.items() if span.size}
-        self._moved_at = time.monotonic()
+        self._in_vain_s = 0.0
         self._consumer.assign([KafkaPartition(*tp) for tp in self._ends])
         for tp in self._ends:
             self._consumer.seek(KafkaPartition(*tp), spans[tp].start)
@@ -108,6 +109,7 @@ class LogReader:
         """The next records of the spans; `KafkaError` where none come though there must be some."""
         if self.done:
             return []
+        began = time.monotonic()
         try:
             batches = self._consumer.poll(timeout_ms=timeout_ms)
         except OffsetOutOfRangeError as error:
@@ -120,10 +122,9 @@ class LogReader:
         records = [_record(one) for batch in batches.values() for one in batch]
         found = [record for record in records if record.offset < self._ends.get(record.tp, 0)]
         positions = self._positions()
-        if positions != self._positions_before:
-            self._positions_before = positions
-            self._moved_at = time.monotonic()
-        elif time.monotonic() - self._moved_at > _STUCK_S:
+        self._in_vain_s = 0.0 if positions != self._positions_before else self._in_vain_s + time.monotonic() - began
+        self._positions_before = positions
+        if self._in_vain_s > _STUCK_S:
             raise KafkaTimeoutError(f"nothing came for {_STUCK_S:g} s from {', '.join(map(str, self._ends))}")
         self.leave([tp for tp, position in positions.items() if position >= self._ends[tp]])
         return found
