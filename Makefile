@@ -7,9 +7,11 @@ UV_VERSION := 0.13.9
 DEMO ?=
 CHAOS ?=
 PHOTOS ?= ../shared
+EXAMPLES ?= 20000
+SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check schemas bench style lock clean
+.PHONY: help install demo test chaos check schemas bench soak style lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ schemas: $(STAMP)  ## write the JSON Schemas, the AsyncAPI document and the sett
 
 bench: $(STAMP)  ## figures, as ratios within one run
 	$(BIN)/python -m deploy.bench
+
+soak: $(STAMP)  ## state machines of the consumers for long: EXAMPLES=20000 of each
+	VITRINE_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout=0 $(SOAK)
 
 style: $(STAMP)  ## train the bundled style net again on PHOTOS (a folder with photos/ and masks/)
 	$(BIN)/python -m models.training style --data $(PHOTOS) --weights models/weights

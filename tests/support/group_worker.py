@@ -1,6 +1,5 @@
 """One worker of a group in memory: the real engine, poller and transactions; Serve and Kafka are the test's."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
@@ -33,14 +32,15 @@ class WatchedEngine(Engine):
     worker: "GroupWorker"
 
     def handle(self, now: float, happened: Sequence[signals.Signal] = ()) -> list[actions.Action]:
+        self.worker.lost = {tp for signal in happened if isinstance(signal, signals.Lost) for tp in signal.tps}
         try:
             for signal in happened:
                 self.worker.hears(signal)
             wanted = super().handle(now, happened)
             for action in wanted:
                 self.worker.wants(action)
-        except Exception:
-            self.worker.world.broken = True
+        except Exception as error:
+            self.worker.world.broken = error
             raise
         return wanted
 
@@ -88,6 +88,8 @@ class GroupWorker:
         self.stale: list[signals.Signal] = []
         #: Offsets that were known to be done when a partition came.
         self.resumed: dict[TopicPartition, tuple[int | None, frozenset[int]]] = {}
+        #: Partitions that were lost just now.
+        self.lost: set[TopicPartition] = set()
         #: Events that Serve answered, while somebody waited for it.
         self.succeeded: set[Place] = set()
         self.poller = self._poller()
@@ -107,6 +109,9 @@ class GroupWorker:
     def turn(self) -> None:
         """One round of the poll thread; a worker that has stopped leaves."""
         self.poller.turn()
+        if self.world.broken is not None:
+            # Raised inside a listener, where the client makes an error of its own of it.
+            raise self.world.broken
         self.world.check(self)
         if self.poller.stopped:
             self.poller.close()
@@ -168,7 +173,10 @@ class GroupWorker:
 
     def cancel(self, cancelled: actions.CancelItems) -> None:
         for ref in cancelled.refs:
-            item = self.requests[cancelled.request_id].pop(ref)
+            item = self.requests.get(cancelled.request_id, {}).pop(ref, None)
+            if item is None:
+                # Its answer came already, and was not read yet.
+                continue
             self.world.failures[self.place(item)] += 1
             self.stale.append(signals.Answered(self.world.good_line(item, real=False)))
         self._forget_empty()
@@ -274,6 +282,3 @@ class GroupWorker:
 
     def wants(self, action: actions.Action) -> None:
         self.world.wanted(self, action)
-
-
-Failures = Counter[Place]

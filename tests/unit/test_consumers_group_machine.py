@@ -176,7 +176,7 @@ class GroupMachine(RuleBasedStateMachine):
         assert worker.engine.status() == before
 
     def teardown(self):
-        if hasattr(self, "world") and not self.world.broken:
+        if hasattr(self, "world") and self.world.broken is None:
             self.world.settle()
             self.world.check_end()
 

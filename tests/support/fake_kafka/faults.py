@@ -17,7 +17,7 @@ class CommitFate(Enum):
     NOT_STORED = auto()  #: an error, and nothing is stored
     NEVER = auto()  #: not stored, and no answer ever
     STORED_NEVER = auto()  #: stored, and no answer ever
-    DELAYED = auto()  #: on its way until `FakeConsumer.release_commit`; later ones queue behind it
+    DELAYED = auto()  #: on its way until `FakeConsumer.release_commit` or a join; later ones queue behind it
 
 
 class SendFate(Enum):

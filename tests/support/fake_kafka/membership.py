@@ -162,6 +162,9 @@ class Membership:
         return True
 
     def _rejoin_now(self) -> None:
+        # One connection keeps the order.
+        while self._consumer.delayed_commits:
+            self._consumer.release_commit()
         me = ConsumerGroupMetadata(self._group, self._generation, self._member_id, self._instance_id)
         timeouts = (self._session_s, self._max_poll_s)
         owned = self._consumer.assignment()
