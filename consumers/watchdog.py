@@ -6,6 +6,7 @@ more. A new client joins the group as a new member.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -20,6 +21,8 @@ from consumers.poll import Poller
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
+#: Who looks so much later than it should was stopped, or the machine slept.
+_ASLEEP_S = 3.0
 _CUT_S = 2.0
 _AGAIN_S = 1.0
 
@@ -28,12 +31,20 @@ class Watchdog:
     """Runs pollers, one after another, until one of them ends by itself."""
 
     def __init__(
-        self, make: Callable[[], Poller], inbox: Inbox, *, stall_s: float, tell: Callable[[ClientReplaced], None]
+        self,
+        make: Callable[[], Poller],
+        inbox: Inbox,
+        *,
+        stall_s: float,
+        tell: Callable[[ClientReplaced], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make = make
         self._inbox = inbox
         self._stall_s = stall_s
         self._tell = tell
+        self._clock = clock
+        self._looked_at = self._awake_since = clock()
         self._stopping = Event()
 
     def stop(self) -> None:
@@ -55,12 +66,20 @@ class Watchdog:
                 if self._stopping.wait(_AGAIN_S):
                     raise run.error
                 run = self._next(run.poller)
-            elif (reason := run.poller.stall(self._stall_s)) is not None:
+            elif (reason := self._stalled(run.poller)) is not None:
                 if run.poller.closing:
                     log.warning("left without a farewell: %s", reason, extra={"action": "close_hung"})
                     return
                 self._tell(ClientReplaced(reason))
                 run = self._next(run.poller)
+
+    def _stalled(self, poller: Poller) -> str | None:
+        """What does not move, unless the whole process stood still: then it deserves its time again."""
+        now = self._clock()
+        if now - self._looked_at > _ASLEEP_S:
+            self._awake_since = now
+        self._looked_at = now
+        return poller.stall(self._stall_s) if now - self._awake_since >= self._stall_s else None
 
     def _next(self, old: Poller) -> "_Run":
         old.lease.revoke()
