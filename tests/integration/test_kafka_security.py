@@ -207,7 +207,9 @@ def test_a_right_that_is_taken_away_and_given_back(kafka: SecureKafka, worker: W
         assert worker.visible(3) == Counter(["e0", "e1", "l1"])
         worker.wait(lambda: worker.lag() == 0)
         assert worker.stop() == 0
-    assert [letter["vitrine-event-id"] for letter in worker.dead()] == [b"b1"]
+    # A producer that is replaced may leave a message behind that it did not know of: with the same id.
+    assert {letter["vitrine-event-id"] for letter in worker.dead()} == {b"b1"}
+    assert len({letter["vitrine-dead-id"] for letter in worker.dead()}) == 1
 
 
 def test_no_right_beyond_these_is_missing_for_transactions(kafka: SecureKafka, worker: WorkerProcess) -> None:
