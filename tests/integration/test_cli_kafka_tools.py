@@ -263,6 +263,23 @@ def test_a_reader_passes_over_what_retention_takes_while_it_reads(desk: Desk) ->
     assert desk.json("dlq", "list")["letters"] == []
 
 
+def test_a_reader_ends_behind_the_markers_of_transactions(desk: Desk) -> None:
+    topic = desk.settings.topics[1]
+    producer = KafkaProducer(**desk.kafka.client(), transactional_id=unique("txn"))
+    producer.init_transactions()
+    for keep, values in ((False, b"abc"), (True, b"de"), (False, b"f")):
+        producer.begin_transaction()
+        for value in values:
+            producer.send(topic, value=bytes([value]))
+        producer.flush(30)
+        (producer.commit_transaction if keep else producer.abort_transaction)()
+    producer.close()
+    with LogReader(desk.settings) as reader:
+        (span,) = reader.bounds(reader.partitions(topic)).values()
+    assert span.size == 9, "six records, three markers"
+    assert [record.value for record in desk.records(topic)] == [b"d", b"e"]
+
+
 def test_events_are_replayed_into_a_topic_of_their_own(desk: Desk) -> None:
     low, high = desk.settings.topics
     listings = ["fine", "flaky", "late", "bad"]
