@@ -24,6 +24,8 @@ from serve.settings import ServeSettings
 from serve.studio import Studio, build_studio
 
 BUCKET = "calm"
+#: Listings side by side: most of the time goes into waiting for photos and store.
+_AT_ONCE = 8
 
 
 def calm_run(
@@ -43,7 +45,13 @@ def calm_run(
 
 
 async def _all(studio: Studio, events: Iterable[tuple[Sent, Planned]]) -> dict[str, frozenset[Stored]]:
-    return {event.listing: await _objects(studio, event, message) for event, message in events if event.listing}
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(event: Sent, message: Planned) -> tuple[str, frozenset[Stored]]:
+        async with room:
+            return event.listing or "", await _objects(studio, event, message)
+
+    return dict(await asyncio.gather(*(one(event, message) for event, message in events)))
 
 
 async def _objects(studio: Studio, event: Sent, message: Planned) -> frozenset[Stored]:
