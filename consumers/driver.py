@@ -58,6 +58,8 @@ class Driver:
     ) -> None:
         self.engine = engine
         self.lease = lease
+        #: A transaction that the engine waits for and that nobody has begun; changed under the lease only.
+        self.unhanded: int | None = None
         self._inbox = inbox
         self._clock = clock
         self._client = client
@@ -80,6 +82,9 @@ class Driver:
                         self._client.cancel(action)
                     case Publish() | PublishDead() | PublishRetry() | Supersede():
                         self._producer.put(action)
+                    case actions.Transact(txn_id):
+                        self.unhanded = txn_id
+                        left.append(action)
                     case _:
                         left.append(action)
         for action in wanted:

@@ -80,8 +80,6 @@ class Poller:
         self.closing = False
         #: When the thread was last seen to move.
         self.moved_at = clock()
-        #: A transaction that the engine waits for and that nobody has begun.
-        self.unhanded: int | None = None
         self._settings = settings
         self._transactions = transactions
         self._show = show
@@ -155,6 +153,11 @@ class Poller:
         """Tell the engine that the client before this one is gone with all its partitions. Call before `run`."""
         held = list(self._driver.engine.status().window_used)
         self._carry_out(self._driver.step(after=[signals.Lost(held, replaced=True)]))
+
+    @property
+    def unhanded(self) -> int | None:
+        """A transaction that the engine waits for and that nobody has begun."""
+        return self._driver.unhanded
 
     def stall(self, limit_s: float) -> str | None:
         """What has not moved for this time; None where all is well. May be called from any thread."""
@@ -237,10 +240,9 @@ class Poller:
                     pass
 
     def _transact(self, transact: actions.Transact) -> None:
-        self.unhanded = transact.txn_id
         group = self._kafka.group_metadata()
         with self.lease:
-            self.unhanded = None
+            self._driver.unhanded = None
             # Without a generation the broker would take offsets from anybody.
             if self._transactions is None or group.generation_id < 0 or not group.member_id:
                 self._driver.put(signals.TransactionFailed(transact.txn_id, "not a member of the group"))

@@ -276,6 +276,28 @@ def test_a_poller_without_its_lease_touches_nothing(bench):
     assert bench.inbox.drain() == [signals.Published(1)]
 
 
+def test_a_transaction_that_a_lost_client_could_not_begin_is_known(bench, monkeypatch):
+    bench.join()
+    client = bench.broker.consumers[-1]
+    group = client.group_metadata()
+
+    calls = []
+
+    def hangs_until_replaced():
+        # The first call of a turn looks at the membership, the second one is for the transaction.
+        calls.append(True)
+        if len(calls) == 2:
+            bench.poller.lease.revoke()
+        return group
+
+    monkeypatch.setattr(client, "group_metadata", hangs_until_replaced)
+    monkeypatch.setattr(client, "poll", lambda **_: {})
+    with pytest.raises(LeaseLost):
+        bench.turn(actions.Transact(6, (), {}))
+    assert bench.poller.unhanded == 6
+    assert bench.begun == []
+
+
 def test_a_poller_that_takes_over_tells_that_the_partitions_of_the_one_before_are_gone(bench):
     bench.poller.take_over()
     assert bench.engine.signals == [signals.Lost([TP], replaced=True)]
