@@ -1,7 +1,8 @@
-"""The reader that Vitrine ships for its results: what it lets through is what *visible* means.
+"""The reader that Vitrine ships for its results: what it shows is what *visible* means.
 
-It drops repeats of a result id (a crash between publishing and committing makes them) and results that state the
-images of an older revision of a listing than was seen before.
+It drops repeats of a result id (a crash between publishing and committing makes them). A result that states the
+images of an older revision of a listing than was shown before is shown as `stale`, without its images: the event has
+its one answer, and nobody puts old images over new ones.
 """
 
 import time
@@ -12,11 +13,15 @@ from typing import Literal, TypeVar
 from kafka import KafkaConsumer
 
 from consumers import kafka_internals
-from consumers.results import ResultEvent, parse_result
+from consumers.results import UNCHANGED, ResultEvent, parse_result
 from consumers.settings import ConsumerSettings
+from serve.schemas.outcome import Outcome
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+#: Code of a result that came after that of a newer revision.
+OVERTAKEN = "overtaken"
 
 _POLL_MS = 200
 _REMEMBERED = 200_000
@@ -30,25 +35,31 @@ class Visible:
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._revisions: OrderedDict[tuple[str, str], int] = OrderedDict()
 
-    def admit(self, event: ResultEvent) -> bool:
-        """Whether this result is visible; remembers it."""
+    def show(self, event: ResultEvent) -> ResultEvent | None:
+        """The result as it is visible, None for a repeat; remembers it."""
         if event.id in self._ids:
             self._ids.move_to_end(event.id)
-            return False
+            return None
         self._remember(self._ids, event.id, None)
         result = event.data
         if not result.outcome.carries_images:
-            return True
+            return event
         listing = (result.tenant_id, result.listing_id)
         newest = self._revisions.get(listing, -1)
         self._remember(self._revisions, listing, max(newest, result.revision))
-        return result.revision >= newest
+        return event if result.revision >= newest else _overtaken(event, newest)
 
     def _remember(self, memory: OrderedDict[Key, Value], key: Key, value: Value) -> None:
         memory[key] = value
         memory.move_to_end(key)
         if len(memory) > self._remembered:
             memory.popitem(last=False)
+
+
+def _overtaken(event: ResultEvent, newest: int) -> ResultEvent:
+    message = f"The result of revision {newest} of the listing came first."
+    void = {"outcome": Outcome.STALE, "code": OVERTAKEN, "message": message, "outputs": [], "errors": []}
+    return event.model_copy(update={"type": UNCHANGED, "data": event.data.model_copy(update=void)})
 
 
 def read(
@@ -79,8 +90,9 @@ def read(
             for batch in consumer.poll(timeout_ms=_POLL_MS).values():
                 for record in batch:
                     event = parse_result(record.value)
-                    if event is not None and visible.admit(event) and (until is None or given < until):
+                    shown = None if event is None else visible.show(event)
+                    if shown is not None and (until is None or given < until):
                         given += 1
-                        yield event
+                        yield shown
     finally:
         consumer.close(autocommit=False)

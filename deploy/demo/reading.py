@@ -48,8 +48,9 @@ class Answers:
         visible = Visible()
         for record in self._records(self._settings.results_topic):
             event = parse_result(record.value)
-            if event is not None and visible.admit(event):
-                yield event.data
+            shown = None if event is None else visible.show(event)
+            if shown is not None:
+                yield shown.data
 
     def _dead(self) -> Iterator[DeadLetter]:
         for record in self._records(self._settings.dead_topic):

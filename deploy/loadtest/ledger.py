@@ -15,7 +15,7 @@ from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
 
 DEAD = "dead letter"
-#: Events of listings that use several topics, whose result came after that of a newer revision: not visible.
+#: Events of listings that use several topics, whose result came after that of a newer revision: shown as `stale`.
 OVERTAKEN = "overtaken between topics"
 
 
@@ -110,19 +110,18 @@ class Ledger:
         at = event.data.position
         place = Place(at.topic, at.partition, at.offset) if at else Place("", -1, -1)
         answers = self._answers.setdefault(place, _Answers())
-        repeat, admitted = event.id in self._seen, self._reader.admit(event)
+        repeat, shown = event.id in self._seen, self._reader.show(event)
         self._seen.add(event.id)
         if repeat:
             self.counts["repeats hidden by the reader"] += 1
-        if admitted or (repeat and self._exactly_once):
+        if repeat and self._exactly_once:
             answers.visible.append(event)
-            self._stand(event.data, admitted=admitted)
-        elif not repeat:
-            answers.overtaken.append(event)
-
-    def _stand(self, result: ListingResult, *, admitted: bool) -> None:
-        if admitted and result.outcome.carries_images:
-            self._stands[listing_of(result)] = result
+        elif shown is not None:
+            answers.visible.append(shown)
+            if shown is not event:
+                answers.overtaken.append(event)
+            elif shown.data.outcome.carries_images:
+                self._stands[listing_of(shown.data)] = shown.data
 
     def letter(self, letter: Letter) -> None:
         """Enter a dead letter."""
@@ -184,7 +183,7 @@ class Ledger:
 
     def _judge(self, event: Sent, answers: _Answers) -> Iterable[Violation]:
         visible, letters = answers.visible, answers.letters
-        if not visible and not letters and not answers.overtaken:
+        if not visible and not letters:
             yield self._violation(Reason.LOST, "no answer", event)
         both = bool(visible) and bool(letters)
         if both and not self._exactly_once:
@@ -193,12 +192,12 @@ class Ledger:
         if len(visible) > 1 or len(letters) > 1 or (both and self._exactly_once):
             ends = [one.data.outcome.value for one in visible] + [DEAD] * len(letters)
             yield self._violation(Reason.TWICE, f"{len(ends)} answers: {', '.join(ends)}", event)
-        if event.listing is None and (visible or answers.overtaken):
+        if event.listing is None and visible:
             yield self._violation(Reason.WRONG, "is no event, and yet has a result", event)
         if event.listing is not None and letters and not visible:
             codes = ", ".join(letter.code for letter in letters.values())
             yield self._violation(Reason.SPOILED, f"a good event ended as a dead letter ({codes})", event)
-        if any(one.data.event_id != event.event_id for one in (*visible, *answers.overtaken)):
+        if any(one.data.event_id != event.event_id for one in visible):
             yield self._violation(Reason.WRONG, "the answer is for another event", event)
 
     def _overtaken(self, event: Sent | None, answers: _Answers) -> Iterable[Violation]:

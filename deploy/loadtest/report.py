@@ -70,7 +70,7 @@ def verdict(report: ChaosReport) -> str:
     run = f"seed {report.seed}, {report.delivery}: {events} events, {strikes} faults"
     if report.ok:
         loose = report.counts.get(OVERTAKEN, 0)
-        but = f", but for {loose} that a newer revision in another topic overtook" if loose else ""
+        but = f" ({loose} as stale: a newer revision in another topic overtook them)" if loose else ""
         return f"{run}: every event has exactly one visible outcome{but}; no violation"
     reasons = Counter(violation.reason.value for violation in report.violations)
     found = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())

@@ -113,7 +113,8 @@ class Truth:
         place = (TopicPartition(position.topic, position.partition), position.offset)
         self.landed[place] += 1
         self._see(place, event.id)
-        if self._reader.admit(event) and event.data.outcome.carries_images:
+        shown = self._reader.show(event)
+        if shown is not None and shown.data.outcome.carries_images:
             self.revisions[event.data.listing_id].append(event.data.revision)
 
     def _see(self, place: Place, name: str) -> None:

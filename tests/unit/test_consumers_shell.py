@@ -45,7 +45,7 @@ from consumers.outgoing import Writer
 from consumers.producer import ResultProducer
 from consumers.reader import Visible
 from consumers.records import SourceRecord, TopicPartition
-from consumers.results import ResultEvent, parse_result, shortened
+from consumers.results import UNCHANGED, ResultEvent, parse_result, shortened
 from consumers.settings import ConsumerSettings
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ErrorInfo, ImageError, ListingResult, Quality, RuleResult
@@ -159,30 +159,30 @@ def result(number: int, listing: str, revision: int, outcome: Outcome = Outcome.
     return ResultEvent(specversion="1.0", id=str(number), source="s", type="t", causationid="e", data=data)
 
 
-def test_repeats_and_older_revisions_are_not_visible():
+def test_repeats_are_not_visible_and_older_revisions_are_stale():
     visible = Visible()
-    assert visible.admit(result(1, "a", 5))
-    assert not visible.admit(result(1, "a", 5))
-    assert not visible.admit(result(2, "a", 4))
-    assert visible.admit(result(3, "a", 4, Outcome.STALE))
-    assert visible.admit(result(4, "b", 1))
-    assert visible.admit(result(5, "a", 6, Outcome.REMOVED))
-    assert not visible.admit(result(6, "a", 5, Outcome.FAILED))
+    for event in (result(1, "a", 5), result(3, "a", 4, Outcome.STALE), result(4, "b", 1), result(5, "a", 6)):
+        assert visible.show(event) is event
+        assert visible.show(event) is None
+    late = visible.show(result(6, "a", 5))
+    assert (late.id, late.data.outcome, late.data.code, late.data.outputs) == ("6", Outcome.STALE, "overtaken", [])
+    assert late.type == UNCHANGED
 
 
 def test_the_reader_forgets_what_it_saw_longest_ago():
     visible = Visible(remembered=2)
-    assert all(visible.admit(result(number, str(number), 1)) for number in range(3))
-    assert visible.admit(result(0, "0", 1))
-    assert not visible.admit(result(2, "2", 1))
+    assert all(visible.show(result(number, str(number), 1)) for number in range(3))
+    assert visible.show(result(0, "0", 1))
+    assert not visible.show(result(2, "2", 1))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 4))))
-def test_visible_revisions_of_a_listing_never_fall(results):
+def test_each_result_is_visible_once_and_the_revisions_that_state_images_never_fall(results):
     visible, seen, newest = Visible(), set(), {}
     for number, listing, revision in results:
-        if visible.admit(result(number, str(listing), revision)):
-            assert number not in seen
+        shown = visible.show(result(number, str(listing), revision))
+        assert (shown is None) == (number in seen)
+        if shown is not None and shown.data.outcome.carries_images:
             assert revision >= newest.get(listing, 0)
             newest[listing] = revision
         seen.add(number)

@@ -117,7 +117,7 @@ def test_a_good_report_names_the_seed_and_the_faults() -> None:
 
 
 def test_what_was_overtaken_between_topics_is_not_hidden() -> None:
-    assert "but for 3 that" in verdict(report(**{OVERTAKEN: 3}))
+    assert "(3 as stale" in verdict(report(**{OVERTAKEN: 3}))
 
 
 def test_a_bad_report_lists_what_was_broken() -> None:
