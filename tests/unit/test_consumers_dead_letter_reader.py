@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.dead_letter_reader import (
@@ -37,11 +37,13 @@ RECORDS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(record=RECORDS)
 def test_the_record_that_died_comes_back_byte_for_byte(record: SourceRecord) -> None:
     assert original_in(died(record)) == record
 
 
+@settings(deadline=None)
 @given(record=RECORDS)
 def test_sent_again_it_is_the_same_but_for_what_the_client_cannot_send(record: SourceRecord) -> None:
     message = again(record, "dead", Place(0, 4))
@@ -84,6 +86,7 @@ def test_a_bare_letter_knows_its_hash_and_no_bytes() -> None:
     assert (letter.tenant, letter.listing) == ("other", "key"), "all that is left is the key"
 
 
+@settings(deadline=None)
 @given(
     key=st.none() | st.binary(max_size=5),
     headers=st.lists(

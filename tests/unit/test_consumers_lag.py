@@ -1,7 +1,7 @@
 """How far a group is behind, against a plain count of offsets."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.core import bitmap
@@ -18,6 +18,7 @@ def reading(held: Span, committed: int | None, done: frozenset[int] = frozenset(
     return Reading(tp=TP, held=held, committed=committed, metadata=metadata)
 
 
+@settings(deadline=None)
 @given(held=SPANS, committed=st.integers(0, 70), beyond=st.frozensets(st.integers(1, 40)))
 def test_what_is_left_is_what_the_topic_holds_less_what_is_done(
     held: Span, committed: int, beyond: frozenset[int]
@@ -33,6 +34,7 @@ def test_what_is_left_is_what_the_topic_holds_less_what_is_done(
     assert row.removed == len(never)
 
 
+@settings(deadline=None)
 @given(held=SPANS)
 def test_without_a_commit_all_or_nothing_is_left(held: Span) -> None:
     assert row_of(reading(held, None)).open == held.size

@@ -3,7 +3,7 @@
 from collections import Counter
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.core import actions, signals
@@ -84,6 +84,7 @@ def test_a_delayed_event_comes_again_when_it_is_due_and_its_listing_waits() -> N
     assert origins(taken(feed, 31.0)) == [1]
 
 
+@settings(deadline=None)
 @given(listings=st.lists(st.sampled_from("abc"), max_size=30), data=st.data())
 def test_each_event_goes_once_in_the_order_of_its_listing(listings: list[str], data: st.DataObject) -> None:
     feed = Feed()
@@ -109,6 +110,7 @@ def test_each_event_goes_once_in_the_order_of_its_listing(listings: list[str], d
     assert (feed.held, feed.held_bytes) == (0, 0)
 
 
+@settings(deadline=None)
 @given(
     listings=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=40),
     seed=st.integers(0, 2**16),
@@ -158,6 +160,7 @@ def _line(item: EnrichItem, random: Random) -> ResultLine | ErrorLine:
 SPANS = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda ends: Span(min(ends), max(ends)))
 
 
+@settings(deadline=None)
 @given(held=SPANS, start=st.integers(0, 25), end=st.integers(0, 25))
 def test_a_range_is_what_was_asked_for_and_is_there(held: Span, start: int, end: int) -> None:
     asked = set(range(start, end))
@@ -202,6 +205,7 @@ def test_failures_are_told_with_place_and_reason() -> None:
     assert (tally.codes, tally.outcomes) == ({"bad": 1}, {})
 
 
+@settings(deadline=None)
 @given(per_s=st.floats(0.1, 1000), steps=st.lists(st.floats(0, 1), max_size=50))
 def test_a_pace_is_kept(per_s: float, steps: list[float]) -> None:
     pace, now, went = Pace(per_s), 0.0, 0
