@@ -5,13 +5,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from consumers.core.actions import Outgoing, Publish, PublishDead, PublishRetry, Supersede
+from consumers.core.actions import Outgoing, Publish, PublishDead, PublishRetry, Supersede, position_of
 from consumers.dead_letters import dead_letter
 from consumers.records import Message
-from consumers.results import result_event, superseded_event
+from consumers.results import result_event, superseded
 from consumers.retries import retry_record
 from consumers.settings import ConsumerSettings
-from serve.schemas.result import Position
 
 _MAX_BLOCK_S = 10.0
 _LINGER_MS = 5
@@ -29,14 +28,14 @@ class Writer:
         settings = self._settings
         match outgoing:
             case Publish(record=record, event=event, result=result):
-                position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
-                return settings.results_topic, result_event(result, position, event)
+                return settings.results_topic, result_event(result, position_of(record), event)
             case PublishDead():
                 return settings.dead_topic, dead_letter(outgoing, clock_offset_s(), self._version)
             case PublishRetry(tier=tier):
                 return settings.retry_topics[tier], retry_record(outgoing, clock_offset_s(), self._version)
-            case Supersede():
-                return settings.results_topic, superseded_event(outgoing, self._version, datetime.now(UTC))
+            case Supersede(record=record, event=event, by_revision=newer):
+                result = superseded(event, newer, self._version, datetime.now(UTC))
+                return settings.results_topic, result_event(result, position_of(record), event)
 
 
 def clock_offset_s() -> float:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
-from consumers.core.actions import Supersede
 from consumers.events import SPEC_VERSION, STRUCTURED, ListingEvent
 from consumers.records import Message
 from serve.schemas.outcome import Outcome
@@ -25,6 +24,9 @@ FAILED = _TYPE.format("failed")
 REMOVED = _TYPE.format("removed")
 #: Nothing about the images changed. Apart, so that who listens to `enriched` never gets an event without images.
 UNCHANGED = _TYPE.format("unchanged")
+
+#: Code of an event that did no work, because a newer revision of its listing was waiting.
+NEWER_REVISION_WAITING = "newer_revision_waiting"
 
 TYPE_OF: dict[Outcome, str] = {
     Outcome.ENRICHED: ENRICHED,
@@ -87,24 +89,20 @@ def result_event(result: ListingResult, position: Position, event: ListingEvent)
     return Message(key.encode(), to_json(document), headers)
 
 
-def superseded_event(superseded: Supersede, version: str, finished_at: datetime) -> Message:
-    """The message that answers an event for which no work was done, because a newer revision was waiting."""
-    event, tp = superseded.event, superseded.record.tp
+def superseded(event: ListingEvent, by_revision: int, version: str, finished_at: datetime) -> ListingResult:
+    """The answer to an event for which no work was done, because a newer revision was waiting."""
     listing = event.listing
-    result = ListingResult(
+    return ListingResult(
         event_id=event.id,
         event_source=event.source,
         tenant_id=listing.tenant_id,
         listing_id=listing.listing_id,
         revision=listing.revision,
         outcome=Outcome.SUPERSEDED,
-        code="newer_revision_waiting",
-        message=f"Revision {superseded.by_revision} of the listing was waiting as well.",
+        code=NEWER_REVISION_WAITING,
+        message=f"Revision {by_revision} of the listing was waiting as well.",
         finished_at=finished_at,
         vitrine_version=version,
-    )
-    return result_event(
-        result, Position(topic=tp.topic, partition=tp.partition, offset=superseded.record.offset), event
     )
 
 

@@ -17,10 +17,11 @@ from deploy.settings import DeploySettings
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures
 from tests.support.servers import KafkaServer, StoreServer, missing
 
-# The same examples in every CI run; new ones on every other machine.
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# The same examples in every CI run; new ones on every other machine. A slow machine is no fault of the code.
+PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("here", PATIENT)
+hypothesis.settings.register_profile("ci", PATIENT, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @contextmanager

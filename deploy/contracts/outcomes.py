@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from consumers.reader import OVERTAKEN
+from consumers.results import NEWER_REVISION_WAITING
 from serve.errors import ServeError
 from serve.schemas.outcome import Outcome
 
@@ -50,7 +52,8 @@ CASES: tuple[Case, ...] = (
     _answer("wrong suffix, usable photo", Outcome.ENRICHED, None, "the content counts, not the name"),
     _answer("same event id again", Outcome.DUPLICATE, "duplicate_event", "no work"),
     _answer("older revision after newer", Outcome.STALE, "stale_revision", "no work"),
-    _answer("newer revision waiting", Outcome.SUPERSEDED, None, "reserved: not given yet, each revision is worked on"),
+    _answer("newer revision waiting", Outcome.SUPERSEDED, NEWER_REVISION_WAITING, "no work; a deletion never ends so"),
+    _answer("answered after a newer revision", Outcome.STALE, OVERTAKEN, "the reader says it; the images stay unseen"),
     _answer("listing deleted", Outcome.REMOVED, None, "its objects go unless another listing refers to them"),
     _answer("delete before create", Outcome.REMOVED, None, "a create of that revision or older is then stale"),
     _dead("invalid JSON", "invalid_json", "original bytes kept"),
@@ -59,6 +62,7 @@ CASES: tuple[Case, ...] = (
     _dead("event that breaks every answer", "worker_lost", f"{_TRIED}, alone", retryable=True),
     _dead("event that kills its replica", "replica_lost", f"{_TRIED}, alone", retryable=True),
     _dead("no answer in time", "deadline_exceeded", f"{_TRIED}, alone", retryable=True),
+    _dead("holds back its partition", "head_blocked", "went through all retry topics first", retryable=True),
     _dead("Serve refuses the request", "request_rejected", "tried alone first"),
     _dead("answer for another event", "answer_mismatch", _TRIED, retryable=True),
     _dead("result larger than Kafka takes", "result_unpublishable", "shortened first; its images are stored"),

@@ -12,4 +12,5 @@ def wanted_topics(partitions: int) -> dict[str, int]:
     Dead letters are few and best read in one order.
     """
     settings = ConsumerSettings()
-    return {**dict.fromkeys((*settings.topics, *settings.retry_topics, settings.results_topic), partitions), settings.dead_topic: 1}
+    many = (*settings.topics, *settings.retry_topics, settings.results_topic)
+    return {**dict.fromkeys(many, partitions), settings.dead_topic: 1}
