@@ -135,8 +135,11 @@ class Engine:
         tasks = [task for assignment in gone for task in assignment.tasks.values()]
         self._out.extend(self._dispatcher.drop(tasks))
         self._outbox.drop(tasks)
-        for assignment in gone:
-            self._watermarks.withdraw(assignment.tp)
+        ended = {assignment.tp for assignment in gone}
+        for tp in ended:
+            self._watermarks.withdraw(tp)
+        # The next stay of a partition may begin before that place, and must not be sent there.
+        self._out = [a for a in self._out if not (isinstance(a, actions.SeekBack) and a.tp in ended)]
         return gone
 
     # -- the way of an event --

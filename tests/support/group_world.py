@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kafka import TopicPartition as KafkaPartition
+from kafka.structs import MemberState
 
 from consumers.core import actions, bitmap, signals
 from consumers.core.codes import DEAD_LETTER_CODES, REPLICA_LOST, FailureCode, LogCode
@@ -33,6 +34,8 @@ CREATED, DELETED = (f"org.vitrine.catalog.listing.{kind}.v1" for kind in ("creat
 FROM_SERVE = ("x", REPLICA_LOST)
 #: A worker that is not turned for longer loses its membership.
 _STEP_S = 20.0
+#: Rounds in which those who wait for each other to join have done so.
+_ROUNDS_TO_JOIN = 5
 #: Rounds of a calm end, 5 s each, in which something must be committed: more than the longest wait.
 _IDLE_ROUNDS = 80
 
@@ -119,6 +122,27 @@ class GroupWorld:
         worker.turn()
         worker.client.deaf = False
 
+    def evict(self, number: int) -> None:
+        """The group forgets a member just when it is about to join again: it keeps its partitions without a word."""
+        client = self.workers[number].client
+        client.rejoin()
+        self.broker.group(GROUP).leave(client.group_metadata().member_id, self.broker.now)
+        client.deaf = True
+        for _ in range(3):
+            for worker in self.awake:
+                if worker.client is not client:
+                    worker.turn()
+        self.workers[number].turn()
+        client.deaf = False
+
+    def interrupt(self, newcomer: int, number: int) -> None:
+        """A member comes, another one dies when it has given up partitions and comes back before it is missed."""
+        self.start(newcomer)
+        for worker in (self.workers[newcomer], self.workers[number], self.workers[number]):
+            worker.turn()
+        self.crash(number, landed=False)
+        self.start(number)
+
     @property
     def awake(self) -> list[GroupWorker]:
         return [worker for worker in self.workers.values() if not worker.frozen]
@@ -133,6 +157,9 @@ class GroupWorld:
             step = min(seconds, _STEP_S)
             self.broker.advance(step)
             self.turn()
+            for _ in range(_ROUNDS_TO_JOIN):
+                if any(w.client.group_metadata().state == MemberState.REBALANCING for w in self.awake):
+                    self.turn()
             seconds -= step
 
     # -- the source topics --
@@ -294,7 +321,8 @@ class GroupWorld:
         assert len(keys) == len(set(keys)), "two events of one listing are in flight"
         assert all(used <= limits.window for used in status.window_used.values()), "a window is too full"
         assert status.buffered <= limits.buffered_high + limits.poll_batch, "the buffer is too full"
-        mine = worker.owned & worker.client.assignment()
+        assert worker.owned <= worker.client.assignment(), "it works on what is not assigned to it"
+        mine = worker.owned
         assert {tp for tp in worker.client.paused() if tp in mine} == status.paused & mine, "not paused as it should be"
         high = limits.window - limits.poll_batch
         for tp in mine:

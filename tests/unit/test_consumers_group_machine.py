@@ -4,20 +4,44 @@
 """
 
 import os
+from random import Random
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from kafka.errors import KafkaError
 
-from consumers.core.signals import Break, CapacityChanged
+from consumers.core.actions import SeekBack
+from consumers.core.engine import Engine
+from consumers.core.limits import Limits
+from consumers.core.retry import RetryPolicy
+from consumers.core.signals import Assigned, Break, CapacityChanged, Lost, Received
+from consumers.records import TopicPartition
 from serve.schemas.outcome import RetryClass
 from tests.support.fake_kafka import CommitFate, EndFate, SendFate
 from tests.support.group_world import GroupWorld
+from tests.support.listing_events import source_record, structured_bytes
 
 pick = st.integers(0, 10**6)
 #: Shrinking a failure takes minutes here: switch it on when there is one.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+
+
+def test_a_place_to_fetch_again_from_is_forgotten_with_its_assignment():
+    """Found by the machine: a member that was renewed skipped what lay before that place."""
+    tp, engine = TopicPartition("listings.new", 0), Engine(Limits(), RetryPolicy(), Random(0))
+    far = [source_record(tp, offset, structured_bytes(f"e{offset}", f"l{offset}")) for offset in (0, 5000)]
+    engine.handle(0.0, [Assigned(tp, 0)])
+    assert SeekBack(tp, 5000) in engine.handle(1.0, [Received(far)])
+    engine.handle(2.0, [Assigned(tp, 0)])
+    told = [Received(far), Lost([tp], replaced=True), Assigned(tp, 0)]
+    assert not any(isinstance(action, SeekBack) for action in engine.handle(3.0, told))
+
+
+DISTURBANCES = [
+    *("crash", "restart", "stop", "start", "freeze", "thaw", "replace", "evict", "interrupt"),
+    *("retention", "grow", "capacity", "slow"),
+]
 
 
 class GroupMachine(RuleBasedStateMachine):
@@ -123,9 +147,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     @rule(
         which=pick,
-        what=st.sampled_from(
-            ["crash", "restart", "stop", "start", "freeze", "thaw", "replace", "retention", "grow", "capacity", "slow"]
-        ),
+        what=st.sampled_from(DISTURBANCES),
         flag=st.booleans(),
     )
     def disturb(self, which, what, flag):
@@ -160,6 +182,10 @@ class GroupMachine(RuleBasedStateMachine):
             world.freeze(number)
             if flag:
                 world.pass_time(20.0)
+        elif what == "evict":
+            world.evict(number)
+        elif what == "interrupt" and (missing := {0, 1, 2} - world.workers.keys()):
+            world.interrupt(min(missing), number)
         elif what == "replace":
             world.workers[number].replace_client(leave=flag)
         elif what == "capacity":

@@ -82,7 +82,7 @@ class Group:
         if self.preparing_since is None and (changed or member.member_id == self.leader):
             self._prepare(now)
         member.joined = True
-        self._maybe_complete()
+        self._maybe_complete(now)
         return member.member_id
 
     def result(self, member_id: str) -> tuple[int, frozenset[TopicPartition]] | None:
@@ -140,7 +140,7 @@ class Group:
         if self.preparing_since is None:
             self._prepare(now)
         member.joined = True
-        self._maybe_complete()
+        self._maybe_complete(now)
         return member.member_id
 
     def _prepare(self, now: float) -> None:
@@ -148,7 +148,7 @@ class Group:
         for member in self.members.values():
             member.joined = False
 
-    def _maybe_complete(self) -> None:
+    def _maybe_complete(self, now: float) -> None:
         if self.preparing_since is None or not all(member.joined for member in self.members.values()):
             return
         self.preparing_since = None
@@ -163,7 +163,7 @@ class Group:
         )
         for member in self.members.values():
             member.assignment = frozenset(found[member.member_id])
-            member.joined = False
+            member.joined, member.heard_at = False, now
 
     def _remove(self, member_ids: Iterable[str], now: float) -> None:
         gone = [member_id for member_id in member_ids if self.members.pop(member_id, None)]
@@ -175,7 +175,7 @@ class Group:
             return
         if self.preparing_since is None:
             self._prepare(now)
-        self._maybe_complete()
+        self._maybe_complete(now)
 
     def _static(self, instance_id: str | None) -> Member | None:
         if instance_id is None:

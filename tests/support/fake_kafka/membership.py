@@ -47,7 +47,7 @@ class Membership:
         self._member_id = ""
         self._state = MemberState.UNJOINED
         self._rejoin = True
-        self._waiting = False
+        self._waiting = self._rejoining = False
         self._polled_at = self._broker.now
         self._known: dict[str, int | None] = {}
         self._refreshed_at = 0.0
@@ -113,13 +113,14 @@ class Membership:
         if not self._rejoin:
             return True
         if not self._waiting:
-            if self._generation < 0 and not self._give_up_lost():
-                return True
+            # Once per attempt: who is forgotten by the group while it joins keeps what it has without a word.
+            if not self._rejoining and self._generation < 0:
+                self._give_up_lost()
+            self._rejoining = True
             self._rejoin_now()
         try:
             found = self._result()
         except UnknownMemberIdError:
-            self._waiting = False
             self._reset()
             return False
         if found is None:
@@ -150,16 +151,15 @@ class Membership:
 
     # -- the steps of joining --
 
-    def _give_up_lost(self) -> bool:
-        """Membership is lost: so is what was owned. Whether to go on."""
+    def _give_up_lost(self) -> None:
+        """Membership is lost: so is what was owned."""
         lost = self._consumer.assignment()
         if not lost:
-            return True
+            return
         failed = self._tell("lost", lost)
         self._consumer.take({})
         if failed is not None:
             raise KafkaError("User rebalance callback throws an error") from failed
-        return True
 
     def _rejoin_now(self) -> None:
         # One connection keeps the order.
@@ -184,7 +184,7 @@ class Membership:
 
     def _complete(self, generation: int, assigned: frozenset[TopicPartition]) -> None:
         self._generation, self._state = generation, MemberState.STABLE
-        self._waiting = self._rejoin = False
+        self._waiting = self._rejoin = self._rejoining = False
         owned = self._consumer.assignment()
         self._consumer.take(dict.fromkeys(sorted(assigned)))
         revoked, added = owned - assigned, set(assigned) - owned
