@@ -33,6 +33,11 @@ class Delivery(Protocol):
         """Commits or transactions in a row that came to nothing."""
         ...
 
+    @property
+    def waits_for_heads(self) -> bool:
+        """Whether answers may have to wait for events before them, so that these must go on whatever waits."""
+        ...
+
     def told(self, signal: signals.Signal, now: float, owned: Owned) -> Iterator[Parcel | Action]:
         """The parcels that the broker has now, and what to do about those that it has not."""
         ...
@@ -67,6 +72,11 @@ class AtLeastOnce:
     def unanswered(self) -> int:
         """Commits in a row that were never answered."""
         return self._committer.unanswered
+
+    @property
+    def waits_for_heads(self) -> bool:
+        """Never: what is acknowledged is done."""
+        return False
 
     def told(self, signal: signals.Signal, now: float, owned: Owned) -> Iterator[Parcel | Action]:  # noqa: ARG002
         """Take an acknowledgement of the producer or of a commit."""
@@ -125,6 +135,11 @@ class Transactional:
     def unanswered(self) -> int:
         """Transactions in a row that failed."""
         return self._transactor.failures
+
+    @property
+    def waits_for_heads(self) -> bool:
+        """Where the broker refuses bitmaps only contiguous answers can become visible."""
+        return not self._transactor.with_bitmap
 
     def told(self, signal: signals.Signal, now: float, owned: Owned) -> Iterator[Parcel | Action]:
         """Take the fate of a transaction."""

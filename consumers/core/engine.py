@@ -223,7 +223,8 @@ class Engine:
             if (head := self._heads.blocked(now, assignments)) is not None:
                 self._out.extend(self._failures.divert(head, now))
             self._dispatcher.wake(now)
-            self._out.extend(self._dispatcher.chunks(now, self._outbox.answers))
+            unpublished = 0 if self._delivery.waits_for_heads else self._outbox.answers
+            self._out.extend(self._dispatcher.chunks(now, unpublished))
         stop = not running or self._credit.breaker.tripped
         pause, resume = self._watermarks.update(now, assignments, self._buffer, stop=stop)
         if pause:

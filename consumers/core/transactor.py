@@ -4,7 +4,7 @@ The offsets of a transaction are those that are done once its messages are visib
 by the shell, or follows from what the broker has as committed offsets.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from consumers.core.actions import Transact
@@ -48,10 +48,11 @@ class Transactor:
         if self.under_way or now < self._not_before or not (at_once or full or now >= self._due_at):
             return None
         self._due_at = now + self._limits.transaction_every_s
-        parcels = self._outbox.take(now, self._limits.transaction_messages)
-        answered: dict[int, list[int]] = {}
-        for parcel in parcels:
-            answered.setdefault(parcel.task.home.epoch, []).append(parcel.task.record.offset)
+        if self.with_bitmap:
+            parcels = self._outbox.take(now, self._limits.transaction_messages)
+        else:
+            parcels = self._contiguous(self._outbox.take(now))
+        answered = _offsets(parcels)
         snapshots = []
         for home in assignments:
             also = answered.get(home.epoch, ())
@@ -65,6 +66,19 @@ class Transactor:
         self._under_way = _UnderWay(self._last_id, tuple(parcels), tuple(snapshots))
         offsets = {home.tp: snapshot for home, snapshot in snapshots}
         return Transact(self._last_id, tuple(parcel.message for parcel in parcels), offsets)
+
+    def _contiguous(self, parcels: list[Parcel]) -> list[Parcel]:
+        """Those that the committed offset alone can mark as done; the others wait until it can."""
+        answered = _offsets(parcels)
+
+        def covered(parcel: Parcel) -> bool:
+            home = parcel.task.home
+            snapshot = home.tracker.snapshot(answered[home.epoch], with_bitmap=False)
+            return snapshot is not None and parcel.task.record.offset < snapshot.offset
+
+        verdicts = [covered(parcel) for parcel in parcels]
+        self._outbox.put_back(parcel for parcel, fits in zip(parcels, verdicts, strict=True) if not fits)
+        return [parcel for parcel, fits in zip(parcels, verdicts, strict=True) if fits]
 
     def committed(self, txn_id: int) -> tuple[Parcel, ...]:
         """It was committed; what it made visible. Call `stored` when the tasks are done."""
@@ -110,3 +124,11 @@ class Transactor:
             return None
         self._under_way = None
         return over
+
+
+def _offsets(parcels: Iterable[Parcel]) -> dict[int, list[int]]:
+    """The offsets of these parcels by the epoch of their assignment."""
+    found: dict[int, list[int]] = {}
+    for parcel in parcels:
+        found.setdefault(parcel.task.home.epoch, []).append(parcel.task.record.offset)
+    return found

@@ -84,13 +84,18 @@ def test_a_message_that_is_too_large_is_made_smaller_and_the_others_go_as_they_a
     assert {message.record.offset: message.result.shortened for message in again.messages} == {0: True, 1: False}
 
 
-def test_metadata_that_the_broker_refuses_is_left_out():
-    driver, items = driver_with("a", "b")
+def test_without_a_bitmap_only_what_the_offset_covers_becomes_visible():
+    driver, items = driver_with("a", "b", "c")
     answer_all(driver, items[1:])
     transact = transaction(driver)
     assert transact.offsets[TP].metadata
     driver.tell(signals.TransactionFailed(transact.txn_id, "metadata", metadata_refused=True))
-    assert transaction(driver, after=11.0).offsets == {TP: Snapshot(0, "")}
+    driver.tell(after=11.0)
+    assert driver.got(actions.Transact) == [], "a crash would show it twice"
+    answer_all(driver, items[:1])
+    again = transaction(driver)
+    assert sorted(message.record.offset for message in again.messages) == [0, 1, 2]
+    assert again.offsets == {TP: Snapshot(3, "")}
 
 
 def test_a_partition_that_left_takes_its_answers_along():
