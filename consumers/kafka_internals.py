@@ -14,6 +14,10 @@
   brought to its end: without heartbeats and commits, but with records. Here whoever has begun to join goes on.
 - An answer to a question for a commit that came when nobody waited any more is kept, and given to whoever asks next,
   however old it is by then. `committed` forgets such answers.
+- Offsets that the broker refuses within a transaction, after a rebalance say, are kept when it is aborted and travel
+  with the next one: events would be marked as done whose results were aborted. Here they end with their transaction.
+- A member that the group forgot while it joined keeps its partitions without a word, and claims them as its own, also
+  where others have them by now. Here it loses them first, as one does that hears of it at another time.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
 - Clients have no end that cannot hang: `cut` and `abandon` end one that nobody waits for any more.
 """
@@ -31,6 +35,7 @@ from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import KafkaError
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+from kafka.producer.transaction_manager import TransactionManager
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import OffsetAndMetadata
 
@@ -73,14 +78,26 @@ def _set_join_under_way(coordinator: Any, future: Any) -> None:
 
 @functools.cache
 def mend() -> None:
-    """Mend the client in this process; call before a consumer is used. Further calls do nothing."""
+    """Mend the client in this process; call before a consumer or a transaction. Further calls do nothing."""
     DefaultRecordBatch._read_msg = _reading_any_header(DefaultRecordBatch._read_msg)
     Parser.take = _putting_away_the_dead(Parser.take)
     Fetcher.fetched_records = _taking_up_what_was_paused(Fetcher.fetched_records)
     ConsumerCoordinator.need_rejoin = _finishing_what_was_begun(ConsumerCoordinator.need_rejoin)
     BaseCoordinator._join_task = property(_join_under_way, _set_join_under_way)
+    TransactionManager._complete_transaction = _forgetting_offsets(TransactionManager._complete_transaction)
     for transport in (KafkaTCPTransport, KafkaSSLTransport):
         transport._sock_recv = _reading_last_words(transport._sock_recv)
+    BaseCoordinator.reset_generation = _losing_first(BaseCoordinator.reset_generation)
+
+
+def _losing_first(reset: Any) -> Any:
+    @functools.wraps(reset)
+    def lose(coordinator: Any, *given: Any, **named: Any) -> None:
+        reset(coordinator, *given, **named)
+        # What is done once per attempt to join, the loss of partitions among it, is done again.
+        coordinator.rejoining = False
+
+    return lose
 
 
 async def wait_for(consumer: KafkaConsumer, future: Any, timeout_s: float) -> None:
@@ -163,6 +180,16 @@ def _reading_any_header(strict: Any) -> Any:
             return strict(batch)
 
     return read
+
+
+def _forgetting_offsets(complete: Any) -> Any:
+    @functools.wraps(complete)
+    def forget(manager: Any) -> None:
+        with manager._lock:
+            manager._pending_txn_offset_commits.clear()
+            complete(manager)
+
+    return forget
 
 
 def _putting_away_the_dead(take: Any) -> Any:

@@ -61,6 +61,7 @@ class TransactionalClient:
 
     def connect(self) -> KafkaProducer:
         """A producer whose predecessors of the same id can do nothing any more, their transactions at an end."""
+        kafka_internals.mend()
         deadline_s = self._settings.transaction_deadline_s
         producer = KafkaProducer(
             **producer_options(self._settings, deadline_s),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from kafka import TopicPartition as KafkaPartition
+from kafka.errors import CommitFailedError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from consumers.core.tracker import Snapshot
@@ -175,3 +176,23 @@ def test_offsets_of_an_open_transaction_are_waited_for(real_kafka_server: KafkaS
         assert client.committed([tp]) == {tp: Snapshot(5, "m5")}
     client.discard(producer)
     client.discard(successor)
+
+
+def test_refused_offsets_do_not_travel_with_the_next_transaction(real_kafka_server: KafkaServer) -> None:
+    topic = real_kafka_server.new_topic("txn", partitions=2)
+    settings = ConsumerSettings(bootstrap=real_kafka_server.bootstrap, group=unique("group"), results_topic=topic)
+    lost, kept = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    client = TransactionalClient(settings)
+    producer = client.connect()
+
+    def transact(tp: TopicPartition, group: ConsumerGroupMetadata) -> None:
+        producer.begin_transaction()
+        producer.send_offsets_to_transaction({KafkaPartition(*tp): OffsetAndMetadata(7, "", -1)}, group)
+
+    with pytest.raises(CommitFailedError):
+        transact(lost, ConsumerGroupMetadata(settings.group, generation_id=9, member_id="gone"))
+    producer.abort_transaction()
+    transact(kept, ConsumerGroupMetadata(settings.group))
+    producer.commit_transaction()
+    assert client.committed([lost, kept]) == {kept: Snapshot(7, "")}
+    client.discard(producer)
