@@ -16,7 +16,7 @@ from consumers.records import SourceRecord
 from consumers.settings import ConsumerSettings
 from deploy.bench import listings
 from deploy.bench.broker import PATIENCE_S, Clock, bare_loop, fill, kafka, settings_for
-from deploy.bench.figure import Figure, Progress, in_turns
+from deploy.bench.figure import Figure, Progress, frozen_heap, in_turns
 from deploy.errors import ServiceFailed
 from serve.schemas.exchange import ResultLine
 
@@ -25,23 +25,31 @@ _LOOK_S = 0.005
 _PARTITIONS = 4
 
 
+class Props:
+    """Events and answers, made beforehand."""
+
+    def __init__(self, events: int) -> None:
+        self.events = [listings.event(number) for number in range(events)]
+        self.results = {one.event_id: one for one in (listings.answer(listings.item(n)).result for n in range(events))}
+
+
 class Nothing:
     """Serve and producer in one: answers every event and acknowledges every message at once."""
 
-    def __init__(self, inbox: Inbox, events: int) -> None:
+    def __init__(self, inbox: Inbox, props: "Props") -> None:
         self._inbox = inbox
-        self.events = [listings.event(number) for number in range(events)]
-        self._results = {one.event_id: one for one in (listings.answer(listings.item(n)).result for n in range(events))}
+        self._props = props
         self.done = 0
 
     def parse(self, record: SourceRecord) -> ListingEvent:
         """An event for the record, whose bytes nobody looks at."""
-        return self.events[(record.offset * _PARTITIONS + record.tp.partition) % len(self.events)]
+        events = self._props.events
+        return events[(record.offset * _PARTITIONS + record.tp.partition) % len(events)]
 
     def send(self, request: Send) -> None:
         """Answer at once."""
         for ref, event, *_ in request.items:
-            self._inbox.put(Answered(ResultLine(ref=ref, result=self._results[event.id])))
+            self._inbox.put(Answered(ResultLine(ref=ref, result=self._props.results[event.id])))
         self._inbox.put(StreamEnded(request.request_id))
 
     def cancel(self, cancelled: CancelItems) -> None:
@@ -58,20 +66,22 @@ def run(progress: Progress, *, events: int = 40_000, rounds: int = 5) -> Figure:
     with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as name, kafka(Path(name)) as (endpoints, note):
         fill(settings_for(endpoints, "fill"), events)
         groups = (f"group-{number}" for number in range(10**6))
-        found = in_turns(
-            lambda: bare_loop(settings_for(endpoints, next(groups)), events),
-            lambda: deciding_loop(settings_for(endpoints, next(groups)), events),
-            progress,
-            rounds=rounds,
-            budget_s=40.0,
-        )
+        props = Props(events)
+        with frozen_heap():
+            found = in_turns(
+                lambda: bare_loop(settings_for(endpoints, next(groups)), events),
+                lambda: deciding_loop(settings_for(endpoints, next(groups)), props),
+                progress,
+                rounds=rounds,
+                budget_s=40.0,
+            )
     return Figure.of("consume", found, unit="events/s", goal=_GOAL, note=note)
 
 
-def deciding_loop(settings: ConsumerSettings, events: int) -> float:
+def deciding_loop(settings: ConsumerSettings, props: Props) -> float:
     """The worker's own poll thread with the engine, and `Nothing` around it."""
-    inbox = Inbox()
-    nothing, clock = Nothing(inbox, events), Clock(events)
+    inbox, events = Inbox(), len(props.events)
+    nothing, clock = Nothing(inbox, props), Clock(events)
     engine = Engine(settings.limits(), settings.policy(), Random(0), parser=nothing.parse)  # noqa: S311 - jitter
     inbox.put(CapacityChanged(settings.max_in_flight, 32))
     poller = Poller(settings, engine, inbox, client=nothing, producer=nothing)

@@ -1,9 +1,7 @@
 """Deciding against parsing: the decision core should never be what limits a worker."""
 
-import gc
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from consumers.core import actions, signals
@@ -13,7 +11,7 @@ from consumers.core.retry import RetryPolicy
 from consumers.events import ListingEvent, parse
 from consumers.records import SourceRecord, TopicPartition
 from deploy.bench import listings
-from deploy.bench.figure import Figure, Progress, in_turns
+from deploy.bench.figure import Figure, Progress, frozen_heap, in_turns
 from serve.schemas.exchange import ResultLine
 from serve.schemas.result import ListingResult
 
@@ -52,24 +50,13 @@ def run(progress: Progress, *, events: int = 8_000, rounds: int = 9) -> Figure:
             raise RuntimeError(f"{committed} of {events} events were committed")
         return events / spent
 
-    with _frozen_heap():
+    with frozen_heap():
         found = in_turns(parsing, deciding, progress, rounds=rounds)
     return Figure.of("engine", found, unit="events/CPU s", goal=_GOAL)
 
 
 def _engine(parser: Parser) -> Engine:
     return Engine(Limits(), RetryPolicy(), Random(0), parser=parser)  # noqa: S311 - jitter, no secret
-
-
-@contextmanager
-def _frozen_heap() -> Iterator[None]:
-    """Keep the collector from walking what was prepared; it still walks what the runs make."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def recorded(engine: Engine, records: Sequence[SourceRecord], results: Mapping[str, ListingResult]) -> Script:

@@ -18,9 +18,7 @@ class Bench:
 
 BENCHES: dict[str, Bench] = {
     "engine": Bench("deciding: records in, commits out, already parsed", "parsing the same records", engine.run),
-    "tracking": Bench(
-        "offsets in random order, window 4,096", "a set of the open ones", tracking.run
-    ),
+    "tracking": Bench("offsets in random order, window 4,096", "a set of the open ones", tracking.run),
     "consume": Bench("poll, decide, commit; nothing is done", "a bare poll and commit loop, same topic", consume.run),
     "kafka": Bench("a whole worker, Serve answers at once", "a bare poll and commit loop, same topic", worker.run),
     "crash": Bench("finished work that is not done again after kill -9", "all of it", crash.run),
