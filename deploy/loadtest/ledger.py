@@ -30,6 +30,10 @@ class Place(NamedTuple):
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
+#: Of an answer that does not say.
+NOWHERE = Place("", -1, -1)
+
+
 class Stored(NamedTuple):
     """An object of a listing."""
 
@@ -108,7 +112,7 @@ class Ledger:
         """Enter a message of the results topic, in the order of its partition."""
         self.counts["result messages"] += 1
         at = event.data.position
-        place = Place(at.topic, at.partition, at.offset) if at else Place("", -1, -1)
+        place = Place(at.topic, at.partition, at.offset) if at else NOWHERE
         answers = self._answers.setdefault(place, _Answers())
         repeat, shown = event.id in self._seen, self._reader.show(event)
         self._seen.add(event.id)

@@ -11,7 +11,7 @@ from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
 from deploy.errors import ServiceFailed
 from deploy.loadtest.census import letter_of
-from deploy.loadtest.ledger import Place
+from deploy.loadtest.ledger import NOWHERE, Place
 
 _POLL_MS = 200
 _LEAVE_S = 5.0
@@ -56,7 +56,8 @@ class Watch:
             while not self._stop.is_set():
                 for tp, batch in consumer.poll(timeout_ms=_POLL_MS).items():
                     dead = tp.topic == settings.dead_topic
-                    self._answered.update(letter_of(one).place if dead else place_of(one.value) for one in batch)
+                    places = {letter_of(one).place if dead else place_of(one.value) for one in batch}
+                    self._answered |= places - {NOWHERE}
         finally:
             consumer.close(autocommit=False)
 
@@ -75,4 +76,4 @@ def place_of(value: bytes | None) -> Place:
     """Where the event stands that a result answers."""
     event = parse_result(value)
     at = None if event is None else event.data.position
-    return Place("", -1, -1) if at is None else Place(at.topic, at.partition, at.offset)
+    return NOWHERE if at is None else Place(at.topic, at.partition, at.offset)

@@ -11,7 +11,7 @@ from consumers.records import SourceRecord, TopicPartition
 from deploy.loadtest.calm import item_of
 from deploy.loadtest.census import letter_of, sent_of
 from deploy.loadtest.conductor import Mark, Phase
-from deploy.loadtest.ledger import OVERTAKEN, Place
+from deploy.loadtest.ledger import NOWHERE, OVERTAKEN, Place
 from deploy.loadtest.report import ChaosReport, tables, verdict
 from deploy.loadtest.traffic import TOPICS, Kind, Planned, Traffic
 from deploy.loadtest.violations import Reason, Violation
@@ -83,8 +83,7 @@ def test_the_calm_run_asks_for_the_same_listing() -> None:
 
 
 def test_answers_without_a_place_are_at_no_place() -> None:
-    nowhere = Place("", -1, -1)
-    assert place_of(b"no result") == nowhere
+    assert place_of(b"no result") == NOWHERE
     assert letter_of(Received(SourceRecord(TopicPartition("dead", 0), 1, None, b""))).place.partition == -1
 
 
