@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
+from consumers import kafka_internals
 from deploy.services.kafka_topics import delete_topics, ensure_topics
 from tests.support.kafka_contract import (
     POLL_MS,
@@ -36,6 +37,7 @@ class RealCluster:
         return self._server.new_topic("contract", partitions)
 
     def consumer(self, **config: Any) -> Any:
+        kafka_internals.mend()
         options = {
             "session_timeout_ms": SESSION_MS,
             "heartbeat_interval_ms": 300,

@@ -123,7 +123,7 @@ class GroupWorld:
         worker.client.deaf = False
 
     def evict(self, number: int) -> None:
-        """The group forgets a member just when it is about to join again: it keeps its partitions without a word."""
+        """The group forgets a member just when it is about to join again."""
         client = self.workers[number].client
         client.rejoin()
         self.broker.group(GROUP).leave(client.group_metadata().member_id, self.broker.now)
@@ -138,7 +138,8 @@ class GroupWorld:
     def interrupt(self, newcomer: int, number: int) -> None:
         """A member comes, another one dies when it has given up partitions and comes back before it is missed."""
         self.start(newcomer)
-        for worker in (self.workers[newcomer], self.workers[number], self.workers[number]):
+        victim = self.workers[number]
+        for worker in [*(w for w in reversed(self.awake) if w is not victim), victim]:
             worker.turn()
         self.crash(number, landed=False)
         self.start(number)

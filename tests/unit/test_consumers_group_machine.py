@@ -38,6 +38,16 @@ def test_a_place_to_fetch_again_from_is_forgotten_with_its_assignment():
     assert not any(isinstance(action, SeekBack) for action in engine.handle(3.0, told))
 
 
+def test_what_a_static_member_gave_up_before_it_died_finds_an_owner():
+    world = GroupWorld(3, 2, static=True)
+    world.turn(6)
+    for tp in world.sources():
+        world.produce(tp, "l", 0)
+    world.interrupt(2, 0)
+    world.settle()
+    world.check_end()
+
+
 DISTURBANCES = [
     *("crash", "restart", "stop", "start", "freeze", "thaw", "replace", "evict", "interrupt"),
     *("retention", "grow", "capacity", "slow"),

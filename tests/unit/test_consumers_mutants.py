@@ -1,4 +1,4 @@
-"""Bugs planted in the core, one at a time: the state machine over the group must catch each of them.
+"""Bugs planted in core and shell, one at a time: the state machine over the group must catch each of them.
 
 A check that lets a bug pass checks nothing. Each mutant is what somebody could write by mistake.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from kafka import TopicPartition as KafkaPartition
 
 from consumers.core import actions, bitmap
 from consumers.core.committer import Committer
@@ -22,9 +23,14 @@ from consumers.core.flow import Credit, Watermarks
 from consumers.core.lanes import Joined, Lanes
 from consumers.core.outbox import Outbox
 from consumers.core.partitions import Partitions
+from consumers.core.signals import Published, PublishFailed, Transacted, TransactionFailed
 from consumers.core.task import Place, Task
 from consumers.core.tracker import Snapshot, Tracker
 from consumers.core.transactor import Transactor
+from consumers.poll import Poller
+from consumers.positions import Positions
+from consumers.records import TopicPartition
+from consumers.transactions import Transactions
 from serve.schemas.outcome import RetryClass
 from tests.unit.test_consumers_group_machine import GroupMachine, TransactionalGroupMachine
 
@@ -171,19 +177,33 @@ def lost_message(_right: Any) -> Any:
     return lambda *_: iter(())
 
 
-def done_when_failed(_right: Any) -> Any:
+def done_when_failed(right: Any) -> Any:
     def told(delivery: AtLeastOnce, signal: Any, now: float, owned: Any) -> Any:
-        failed = type(signal).__name__ == "PublishFailed"
-        signal = actions_published(signal.token) if failed else signal
-        return _right(delivery, signal, now, owned)
+        done = Published(signal.token) if isinstance(signal, PublishFailed) else signal
+        return right(delivery, done, now, owned)
 
     return told
 
 
-def actions_published(token: int) -> Any:
-    from consumers.core.signals import Published  # noqa: PLC0415 - beside its only use
+def seeks_too_far(right: Any) -> Any:
+    def read(positions: Positions, tp: TopicPartition) -> Any:
+        found = right(positions, tp)
+        positions._consumer.seek(KafkaPartition(*tp), found.offset + 1)
+        return found
 
-    return Published(token)
+    return read
+
+
+def unknown_is_committed(_right: Any) -> Any:
+    return lambda _transactions, transact, _message: Transacted(transact.txn_id)
+
+
+def unknown_is_failed(_right: Any) -> Any:
+    return lambda _transactions, transact, message: TransactionFailed(transact.txn_id, message)
+
+
+def lost_untold(_right: Any) -> Any:
+    return lambda poller, tps: poller._positions.let_go(tps)
 
 
 MUTANTS = {
@@ -202,12 +222,16 @@ MUTANTS = {
     "back-pressure burns attempts": Mutant(Failures, "answered", burnt, "an attempt was spent"),
     "a lane that blocks nobody": Mutant(Lanes, "join", everyone_is_head, "listing"),
     "pausing is forgotten": Mutant(Watermarks, "window_high", never_full, ""),
-    "credit without end": Mutant(Credit, "room", endless_credit, "more with Serve"),
+    "credit without end": Mutant(Credit, "room", endless_credit, ""),
     "the bitmap is not read": Mutant(Tracker, "__init__", forgets_bitmap, "what the bitmap marks"),
     "a message that failed is forgotten": Mutant(Failures, "unpublished", lost_message, "no progress"),
     "offsets without their messages": Mutant(Transactor, "due", without_messages, "pass an unanswered event", True),
     "an unknown transaction counts as committed": Mutant(Transactor, "was_committed", always_committed, "", True),
     "the newest bitmap in a transaction's offsets": Mutant(Tracker, "snapshot", later_bitmap, "", True),
+    "fetching begins one too far": Mutant(Positions, "_read", seeks_too_far, ""),
+    "the engine is not told what was lost": Mutant(Poller, "_lost", lost_untold, "not assigned to it"),
+    "no answer counts as committed": Mutant(Transactions, "_resolve", unknown_is_committed, "without a message", True),
+    "no answer counts as aborted": Mutant(Transactions, "_resolve", unknown_is_failed, "visible twice", True),
 }
 
 

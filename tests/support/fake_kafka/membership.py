@@ -113,7 +113,7 @@ class Membership:
         if not self._rejoin:
             return True
         if not self._waiting:
-            # Once per attempt: who is forgotten by the group while it joins keeps what it has without a word.
+            # Once per attempt; once more where the group forgot the member meanwhile (see `kafka_internals.mend`).
             if not self._rejoining and self._generation < 0:
                 self._give_up_lost()
             self._rejoining = True
@@ -174,8 +174,9 @@ class Membership:
             self._member_id = group.join(me, self.topics, owned, timeouts, self._broker.now)
         except UnknownMemberIdError:
             self._reset()
+            self._give_up_lost()
             me = ConsumerGroupMetadata(self._group, -1, "", self._instance_id)
-            self._member_id = group.join(me, self.topics, owned, timeouts, self._broker.now)
+            self._member_id = group.join(me, self.topics, (), timeouts, self._broker.now)
         self._state = MemberState.REBALANCING
         self._waiting = True
 
@@ -213,6 +214,6 @@ class Membership:
 
     def _reset(self, *, keep_id: bool = False) -> None:
         self._generation, self._state, self._rejoin = -1, MemberState.UNJOINED, True
-        self._waiting = False
+        self._waiting = self._rejoining = False
         if not keep_id:
             self._member_id = ""
