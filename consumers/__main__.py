@@ -6,9 +6,9 @@ import sys
 
 from kafka.errors import KafkaError
 
-from consumers.access import AccessRefused, require_access
-from consumers.logs import configure
 from consumers.settings import ConsumerSettings
+from consumers.shell.access import AccessRefused, require_access
+from consumers.shell.logs import configure
 from consumers.worker import Worker
 
 

@@ -12,9 +12,9 @@ from typing import Literal, TypeVar
 
 from kafka import KafkaConsumer
 
-from consumers import kafka_internals
 from consumers.results import UNCHANGED, ResultEvent, parse_result
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 from serve.schemas.outcome import Outcome
 
 Key = TypeVar("Key")

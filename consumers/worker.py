@@ -3,18 +3,18 @@
 import logging
 from random import Random
 
-from consumers import logs
-from consumers.client import ServeClient
 from consumers.core.engine import Engine
 from consumers.core.signals import Drain
-from consumers.inbox import Inbox
-from consumers.metrics import Metrics
-from consumers.notices import News
-from consumers.poll import Poller
-from consumers.producer import ResultProducer
 from consumers.settings import ConsumerSettings
-from consumers.transactions import Transactions
-from consumers.watchdog import Watchdog
+from consumers.shell import logs
+from consumers.shell.client import ServeClient
+from consumers.shell.inbox import Inbox
+from consumers.shell.metrics import Metrics
+from consumers.shell.notices import News
+from consumers.shell.poll import Poller
+from consumers.shell.producer import ResultProducer
+from consumers.shell.transactions import Transactions
+from consumers.shell.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from consumers.core.actions import CancelItems, Outgoing, Send
 from consumers.core.engine import Engine
 from consumers.core.signals import Answered, CapacityChanged, Drain, Published, StreamEnded
 from consumers.events import ListingEvent
-from consumers.inbox import Inbox
-from consumers.poll import Poller
 from consumers.records import SourceRecord
 from consumers.settings import ConsumerSettings
+from consumers.shell.inbox import Inbox
+from consumers.shell.poll import Poller
 from deploy.bench import listings
 from deploy.bench.broker import PATIENCE_S, Clock, bare_loop, fill, kafka, settings_for
 from deploy.bench.figure import Figure, Progress, frozen_heap, in_turns

@@ -4,11 +4,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from consumers.client import ServeClient
 from consumers.core.actions import Item, Send
 from consumers.core.signals import Answered, StreamBroken, StreamEnded
-from consumers.inbox import Inbox
 from consumers.settings import ConsumerSettings
+from consumers.shell.client import ServeClient
+from consumers.shell.inbox import Inbox
 from deploy.bench import listings
 from deploy.bench.answering import answering
 from deploy.bench.figure import Figure, Progress, in_turns

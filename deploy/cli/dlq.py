@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from kafka.errors import KafkaError
 
-from consumers.dead_letter_reader import Letters, Place, Wanted, letter_in, mark_in, shown
-from consumers.log_reader import LogReader
 from consumers.records import TopicPartition
 from consumers.settings import ConsumerSettings
+from consumers.tools.dead_letter_reader import Letters, Place, Wanted, letter_in, mark_in, shown
+from consumers.tools.log_reader import LogReader
 from deploy.cli.connection import consumer_settings
 from deploy.cli.console import out, print_json
 from deploy.cli.dlq_replay import Order, replay_letters

@@ -11,11 +11,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from consumers.dead_letter_reader import Letter, Letters
-from consumers.dead_letter_replay import Resender, Sent
-from consumers.log_reader import LogReader
-from consumers.pace import Pace
 from consumers.settings import ConsumerSettings
+from consumers.tools.dead_letter_reader import Letter, Letters
+from consumers.tools.dead_letter_replay import Resender, Sent
+from consumers.tools.log_reader import LogReader
+from consumers.tools.pace import Pace
 from deploy.cli.console import err, out, print_error, print_json
 from deploy.cli.dlq_view import facts
 from deploy.cli.progress import progress

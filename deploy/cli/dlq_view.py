@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.dead_letter_reader import Letter, Letters
+from consumers.tools.dead_letter_reader import Letter, Letters
 from deploy.cli.moments import shown as time_shown
 
 _MESSAGE_CHARS = 100

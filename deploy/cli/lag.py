@@ -8,9 +8,9 @@ import typer
 from kafka.errors import KafkaError
 from rich.live import Live
 
-from consumers.lag import Idle, Totals
-from consumers.lag_reader import GroupReader, GroupState
 from consumers.settings import ConsumerSettings
+from consumers.tools.lag import Idle, Totals
+from consumers.tools.lag_reader import GroupReader, GroupState
 from deploy.cli.connection import consumer_settings
 from deploy.cli.console import out, print_error, print_json
 from deploy.cli.lag_view import facts, line, split, table

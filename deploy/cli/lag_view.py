@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.lag import Row, Totals
-from consumers.lag_reader import GroupState
+from consumers.tools.lag import Row, Totals
+from consumers.tools.lag_reader import GroupState
 from deploy.cli.moments import age
 
 _NOBODY = "-"

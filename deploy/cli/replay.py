@@ -9,11 +9,11 @@ import httpx
 import typer
 from kafka.errors import KafkaError
 
-from consumers.log_reader import LogReader
-from consumers.replay import Replay
-from consumers.replay_range import Point, Range, find
-from consumers.replay_tally import Tally
 from consumers.settings import ConsumerSettings
+from consumers.tools.log_reader import LogReader
+from consumers.tools.replay import Replay
+from consumers.tools.replay_range import Point, Range, find
+from consumers.tools.replay_tally import Tally
 from deploy.cli.connection import consumer_settings
 from deploy.cli.console import err
 from deploy.cli.moments import moment_ms

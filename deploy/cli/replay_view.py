@@ -5,8 +5,8 @@ from dataclasses import asdict
 from rich.table import Table
 from rich.text import Text
 
-from consumers.replay_range import Range
-from consumers.replay_tally import Tally
+from consumers.tools.replay_range import Range
+from consumers.tools.replay_tally import Tally
 from deploy.cli.console import err, out, print_error, print_json
 
 _MOST_FAILURES = 20

@@ -11,9 +11,11 @@ Groups = Mapping[str, tuple[str, ...]]
 ROOMS: Groups = {room: (room,) for room in ("deploy", "consumers", "serve", "models")}
 CONSUMERS: Groups = {
     "worker": ("consumers.worker", "consumers.__main__"),
-    "shell: poll, client, producer": ("consumers.poll", "consumers.client", "consumers.producer", "consumers.reader"),
+    "tools: dead letters, replay, lag": ("consumers.tools",),
+    "shell: threads and clients": ("consumers.shell", "consumers.reader"),
+    "dead letters, retries": ("consumers.dead_letters", "consumers.retries"),
     "core: all decisions": ("consumers.core",),
-    "events, results": ("consumers.events", "consumers.results", "consumers.records"),
+    "events, results": ("consumers.events", "consumers.results", "consumers.records", "consumers.headers"),
     "serve.schemas": ("serve.schemas",),
 }
 SERVE: Groups = {

@@ -8,10 +8,10 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from consumers import kafka_internals
 from consumers.headers import PREFIX
 from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
 from deploy.loadtest.ledger import Ledger, Letter, Place, Progress, Sent
 from deploy.loadtest.sending import NUMBER

@@ -6,9 +6,9 @@ from typing import Self
 
 from kafka import KafkaConsumer
 
-from consumers import kafka_internals
 from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
 from deploy.loadtest.census import letter_of
 from deploy.loadtest.ledger import NOWHERE, Place

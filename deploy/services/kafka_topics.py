@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 
-from consumers.access import AccessRefused, admin_client
 from consumers.settings import ConsumerSettings
+from consumers.shell.access import AccessRefused, admin_client
 from deploy.errors import DeployError, ServiceFailed
 
 _TIMEOUT_MS = 10_000

@@ -24,10 +24,10 @@ from consumers.core import bitmap
 from consumers.core.actions import PublishDead
 from consumers.dead_letters import dead_letter
 from consumers.events import ListingEvent, parse
-from consumers.log_reader import LogReader
 from consumers.records import Message, SourceRecord, TopicPartition
 from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
+from consumers.tools.log_reader import LogReader
 from deploy.cli import console
 from deploy.services.kafka_topics import ensure_topics
 from serve.schemas.exchange import EnrichItem

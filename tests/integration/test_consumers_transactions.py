@@ -18,7 +18,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 from consumers.core.tracker import Snapshot
 from consumers.records import TopicPartition
 from consumers.settings import ConsumerSettings
-from consumers.transactions import TransactionalClient
+from consumers.shell.transactions import TransactionalClient
 from deploy.errors import ToolMissing
 from deploy.services.interface import Endpoints
 from deploy.services.kafka_real import RealKafka

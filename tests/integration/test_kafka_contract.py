@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
-from consumers import kafka_internals
+from consumers.shell import kafka_internals
 from deploy.services.kafka_topics import delete_topics, ensure_topics
 from tests.support.kafka_contract import (
     POLL_MS,

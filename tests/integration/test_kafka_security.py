@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from consumers.access import AccessRefused, require_access
 from consumers.settings import ConsumerSettings
+from consumers.shell.access import AccessRefused, require_access
 from deploy.errors import ServiceFailed, ToolMissing
 from deploy.services.kafka_topics import require_kafka
 from tests.support.fake_serve import FakeServe

@@ -8,17 +8,17 @@ from unittest.mock import patch
 
 from kafka.errors import MessageSizeTooLargeError, RequestTimedOutError
 
-from consumers import consumer, transactions
 from consumers.core import actions, signals
 from consumers.core.engine import Engine
 from consumers.core.tracker import Snapshot
-from consumers.deadlines import DeadlinePassed
-from consumers.inbox import Inbox
-from consumers.outgoing import Writer
-from consumers.poll import Poller
 from consumers.records import TopicPartition
 from consumers.settings import ConsumerSettings
-from consumers.transactions import Attempt, TransactionalClient, Transactions
+from consumers.shell import consumer, transactions
+from consumers.shell.deadlines import DeadlinePassed
+from consumers.shell.inbox import Inbox
+from consumers.shell.outgoing import Writer
+from consumers.shell.poll import Poller
+from consumers.shell.transactions import Attempt, TransactionalClient, Transactions
 from tests.support.fake_kafka import EndFate, FakeConsumer, FakeProducer, Hung, SendFate
 from tests.support.group_truth import Place
 

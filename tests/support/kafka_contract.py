@@ -25,7 +25,7 @@ from kafka.errors import (
 )
 from kafka.structs import MemberState, OffsetAndMetadata
 
-from consumers import kafka_internals
+from consumers.shell import kafka_internals
 from tests.support.servers import unique
 
 SESSION_MS = 6000

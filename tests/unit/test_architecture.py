@@ -31,6 +31,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
         ("consumers/events.py", "import serve.interfaces", "Consumers know only the data contracts"),
         ("consumers/events.py", "import serve.budget", "Consumers know only the data contracts"),
         ("consumers/core/engine.py", "import time", "The decision core of the consumers does no I/O"),
+        ("consumers/dead_letters.py", "import consumers.shell.poll", "Consumers: one-way layers"),
         ("serve/errors.py", "import ray", "Only serve.app knows Ray"),
         ("serve/schemas/result.py", "import serve.errors", "Serve: one-way layers"),
     ],

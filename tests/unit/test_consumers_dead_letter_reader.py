@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.dead_letter_reader import (
+from consumers.headers import PREFIX
+from consumers.records import SourceRecord
+from consumers.tools.dead_letter_reader import (
     REPLAYED_FROM,
     Letters,
     Place,
@@ -18,8 +20,6 @@ from consumers.dead_letter_reader import (
     original_in,
     shown,
 )
-from consumers.headers import PREFIX
-from consumers.records import SourceRecord
 from tests.support.dead_letters import DEAD, NEW, died, event
 from tests.support.listing_events import structured_bytes
 

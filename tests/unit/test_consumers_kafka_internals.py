@@ -16,7 +16,7 @@ from kafka.net.transport import KafkaTCPTransport
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c
 
-from consumers import kafka_internals
+from consumers.shell import kafka_internals
 
 PARTITION = TopicPartition("t", 0)
 #: Where the first record of a batch starts, with its length.

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.core import bitmap
-from consumers.lag import Idle, Reading, Row, Totals, done_of, row_of
-from consumers.log_reader import Span
 from consumers.records import TopicPartition
+from consumers.tools.lag import Idle, Reading, Row, Totals, done_of, row_of
+from consumers.tools.log_reader import Span
 
 TP = TopicPartition("new", 0)
 SPANS = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda ends: Span(min(ends), max(ends)))

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, TopicAuthorizationFailedError
 
-from consumers import log_reader
-from consumers.log_reader import LogReader, Span
 from consumers.records import TopicPartition
 from consumers.settings import ConsumerSettings
+from consumers.tools import log_reader
+from consumers.tools.log_reader import LogReader, Span
 
 TP = TopicPartition("new", 0)
 

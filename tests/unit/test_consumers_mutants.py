@@ -27,10 +27,10 @@ from consumers.core.signals import Published, PublishFailed, Transacted, Transac
 from consumers.core.task import Place, Task
 from consumers.core.tracker import Snapshot, Tracker
 from consumers.core.transactor import Transactor
-from consumers.poll import Poller
-from consumers.positions import Positions
 from consumers.records import TopicPartition
-from consumers.transactions import Transactions
+from consumers.shell.poll import Poller
+from consumers.shell.positions import Positions
+from consumers.shell.transactions import Transactions
 from serve.schemas.outcome import RetryClass
 from tests.unit.test_consumers_group_machine import GroupMachine, TransactionalGroupMachine
 

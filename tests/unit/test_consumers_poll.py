@@ -12,13 +12,13 @@ from consumers.core import actions, signals
 from consumers.core.retry import Tries
 from consumers.core.tracker import Snapshot
 from consumers.events import parse
-from consumers.inbox import Inbox
-from consumers.lease import LeaseLost
-from consumers.notices import CommitRefused, LogMadeAnew, OffsetMissing, PollFailed, StartedOver, TopicChanged
-from consumers.poll import Poller
 from consumers.records import SourceRecord, TopicPartition
 from consumers.retries import retry_record
 from consumers.settings import ConsumerSettings
+from consumers.shell.inbox import Inbox
+from consumers.shell.lease import LeaseLost
+from consumers.shell.notices import CommitRefused, LogMadeAnew, OffsetMissing, PollFailed, StartedOver, TopicChanged
+from consumers.shell.poll import Poller
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
 from tests.support.fake_kafka import FakeBroker
@@ -161,7 +161,7 @@ def test_a_log_that_was_cut_goes_on_where_it_was_cut(bench, known, offset):
 
 def test_a_topic_that_was_made_anew_unnoticed_is_read_from_its_start(bench, monkeypatch):
     ids = {"new": 1}
-    monkeypatch.setattr("consumers.kafka_internals.topic_id", lambda _consumer, topic: ids.get(topic))
+    monkeypatch.setattr("consumers.shell.kafka_internals.topic_id", lambda _consumer, topic: ids.get(topic))
     bench.write(3)
     bench.join()
     bench.resume()

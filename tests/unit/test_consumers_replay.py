@@ -11,12 +11,12 @@ from consumers.core.engine import Engine
 from consumers.core.limits import Limits
 from consumers.core.retry import RetryPolicy, Tries
 from consumers.events import ListingEvent, parse
-from consumers.log_reader import Span
-from consumers.pace import Pace
 from consumers.records import SourceRecord, TopicPartition
-from consumers.replay_feed import VIRTUAL, Feed
-from consumers.replay_range import between
-from consumers.replay_tally import Tally
+from consumers.tools.log_reader import Span
+from consumers.tools.pace import Pace
+from consumers.tools.replay_feed import VIRTUAL, Feed
+from consumers.tools.replay_range import between
+from consumers.tools.replay_tally import Tally
 from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo, ListingResult, Output, Position

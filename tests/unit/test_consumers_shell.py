@@ -18,7 +18,6 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, UnknownPro
 from kafka.future import Future
 from pydantic import ValidationError
 
-from consumers.client import ServeClient
 from consumers.core import actions, signals
 from consumers.core.breaker import BreakerState
 from consumers.core.codes import FailureCode
@@ -27,11 +26,16 @@ from consumers.core.status import Status
 from consumers.core.tracker import Snapshot
 from consumers.dead_letters import dead_letter
 from consumers.events import BadCode, BadEvent, parse
-from consumers.inbox import Inbox
-from consumers.logs import configure
-from consumers.logs import saw as log_action
-from consumers.metrics import Metrics
-from consumers.notices import (
+from consumers.reader import Visible
+from consumers.records import SourceRecord, TopicPartition
+from consumers.results import UNCHANGED, ResultEvent, parse_result, shortened
+from consumers.settings import ConsumerSettings
+from consumers.shell.client import ServeClient
+from consumers.shell.inbox import Inbox
+from consumers.shell.logs import configure
+from consumers.shell.logs import saw as log_action
+from consumers.shell.metrics import Metrics
+from consumers.shell.notices import (
     ClientReplaced,
     CommitRefused,
     LogMadeAnew,
@@ -41,12 +45,8 @@ from consumers.notices import (
     TopicChanged,
     TransactionEnded,
 )
-from consumers.outgoing import Writer
-from consumers.producer import ResultProducer
-from consumers.reader import Visible
-from consumers.records import SourceRecord, TopicPartition
-from consumers.results import UNCHANGED, ResultEvent, parse_result, shortened
-from consumers.settings import ConsumerSettings
+from consumers.shell.outgoing import Writer
+from consumers.shell.producer import ResultProducer
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ErrorInfo, ImageError, ListingResult, Quality, RuleResult
 from tests.support.examples import RESULT
@@ -250,7 +250,7 @@ def test_a_spoiled_producer_is_replaced_but_its_late_callbacks_replace_no_other(
                 if not future.is_done:
                     future.failure(UnknownProducerIdError())
 
-    monkeypatch.setattr("consumers.producer.KafkaProducer", Client)
+    monkeypatch.setattr("consumers.shell.producer.KafkaProducer", Client)
     inbox = Inbox()
     producer = ResultProducer(ConsumerSettings(), inbox)
 
@@ -327,7 +327,7 @@ def test_a_topic_that_cannot_be_reached_holds_up_no_other(monkeypatch):
                 raise KafkaTimeoutError("Failed to update metadata after 10.0 secs.")
             return Future().success(None)
 
-    monkeypatch.setattr("consumers.producer.KafkaProducer", Client)
+    monkeypatch.setattr("consumers.shell.producer.KafkaProducer", Client)
     inbox = Inbox()
     producer = ResultProducer(ConsumerSettings(), inbox)
     record = SourceRecord(TP, 9, b"k", structured_bytes("e-1"), (), 1234)

@@ -13,13 +13,13 @@ from kafka.structs import ConsumerGroupMetadata
 from consumers.core.actions import PublishDead, Transact
 from consumers.core.signals import Transacted, TransactionFailed, TransactionUnknown
 from consumers.core.tracker import Snapshot
-from consumers.deadlines import DeadlinePassed, within
 from consumers.events import parse
-from consumers.inbox import Inbox
-from consumers.notices import TransactionEnded
 from consumers.records import SourceRecord, TopicPartition
 from consumers.settings import ConsumerSettings
-from consumers.transactions import Transactions
+from consumers.shell.deadlines import DeadlinePassed, within
+from consumers.shell.inbox import Inbox
+from consumers.shell.notices import TransactionEnded
+from consumers.shell.transactions import Transactions
 from serve.schemas.outcome import RetryClass
 from serve.schemas.result import ErrorInfo
 from tests.support.fake_kafka import EndFate, FakeBroker, Hung, SendFate
@@ -167,7 +167,7 @@ def test_a_commit_without_an_answer_is_followed_by_what_the_broker_has(broker, t
 
 
 def test_what_became_of_it_is_asked_until_somebody_knows(broker, transactions, monkeypatch):
-    monkeypatch.setattr("consumers.transactions._AGAIN_S", 0.0)
+    monkeypatch.setattr("consumers.shell.transactions._AGAIN_S", 0.0)
     transactions.carry_out(transact(1, 4), OUTSIDE)
     broker.producers[0].faults.ends.append(EndFate.COMMITTED)
     transactions.client.faults = [KafkaError("no broker"), DeadlinePassed("slow"), KafkaError("no broker")]

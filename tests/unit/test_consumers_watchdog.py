@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from consumers import watchdog
 from consumers.core.signals import TransactionFailed
-from consumers.inbox import Inbox
-from consumers.lease import Lease
-from consumers.watchdog import Watchdog
+from consumers.shell import watchdog
+from consumers.shell.inbox import Inbox
+from consumers.shell.lease import Lease
+from consumers.shell.watchdog import Watchdog
 
 
 class Poller:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.bench import broker, engine, exchange, listings, pipeline, registry, worker
+from deploy.bench import broker, engine, exchange, listings, pipeline, registry
 from deploy.bench.__main__ import main
 from deploy.bench.figure import Figure, Round, in_turns
 from deploy.bench.local_studio import local_studio

@@ -11,8 +11,8 @@ import pytest
 import typer
 from rich.console import Console
 
-from consumers.dead_letter_reader import Letter, Letters, Place, letter_in, shown
-from consumers.dead_letter_replay import Sent
+from consumers.tools.dead_letter_reader import Letter, Letters, Place, letter_in, shown
+from consumers.tools.dead_letter_replay import Sent
 from deploy.cli import dlq_replay, moments
 from deploy.cli.dlq_replay import Order, replay_letters
 from deploy.cli.dlq_view import by_code, cut, facts, listed, one

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from consumers.lag import Row, Totals
-from consumers.lag_reader import GroupState, Member
 from consumers.records import TopicPartition
+from consumers.tools.lag import Row, Totals
+from consumers.tools.lag_reader import GroupState, Member
 from deploy.cli.lag import _above
 from deploy.cli.lag_view import facts, headline, line, table
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from consumers.log_reader import Span
 from consumers.records import TopicPartition
-from consumers.replay_range import Point, Range
-from consumers.replay_tally import Failure, Tally
 from consumers.settings import ConsumerSettings
+from consumers.tools.log_reader import Span
+from consumers.tools.replay_range import Point, Range
+from consumers.tools.replay_tally import Failure, Tally
 from deploy.cli.replay import _chosen, _point
 from deploy.cli.replay_view import report, show_range
 from deploy.errors import DeployError

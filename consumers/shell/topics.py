@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from consumers import kafka_internals
-from consumers.notices import TopicChanged
 from consumers.records import TopicPartition
+from consumers.shell import kafka_internals
+from consumers.shell.notices import TopicChanged
 
 log = logging.getLogger(__name__)
 

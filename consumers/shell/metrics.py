@@ -11,7 +11,8 @@ from consumers.core.breaker import BreakerState
 from consumers.core.codes import FailureCode
 from consumers.core.status import Status
 from consumers.core.tracker import Snapshot
-from consumers.notices import (
+from consumers.records import TopicPartition
+from consumers.shell.notices import (
     ClientReplaced,
     CommitRefused,
     LogMadeAnew,
@@ -22,7 +23,6 @@ from consumers.notices import (
     TopicChanged,
     TransactionEnded,
 )
-from consumers.records import TopicPartition
 
 _NAME = "vitrine_consumer_{}"
 _BREAKER = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}

@@ -3,7 +3,7 @@
 from kafka import KafkaConsumer
 from kafka.structs import MemberState
 
-from consumers import kafka_internals
+from consumers.shell import kafka_internals
 
 
 class Membership:

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from consumers.core.actions import CancelItems, Send
 from consumers.core.signals import Answered, Break, CapacityChanged, StreamBroken, StreamEnded, StreamOpened
-from consumers.inbox import Inbox
 from consumers.settings import ConsumerSettings
+from consumers.shell.inbox import Inbox
 from serve.schemas.exchange import NDJSON, AnswerLine, Capacity, EnrichRequest
 
 log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from threading import Event, Thread
 
 from kafka.errors import KafkaError
 
-from consumers import kafka_internals
 from consumers.core.signals import TransactionFailed
-from consumers.inbox import Inbox
-from consumers.notices import ClientReplaced
-from consumers.poll import Poller
+from consumers.shell import kafka_internals
+from consumers.shell.inbox import Inbox
+from consumers.shell.notices import ClientReplaced
+from consumers.shell.poll import Poller
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consumers.core import bitmap
-from consumers.log_reader import Span
 from consumers.records import TopicPartition
+from consumers.tools.log_reader import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

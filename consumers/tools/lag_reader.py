@@ -17,10 +17,10 @@ from kafka.errors import (
     NotCoordinatorError,
 )
 
-from consumers.lag import Reading, Row, done_of, row_of
-from consumers.log_reader import LogReader, Span
 from consumers.records import TopicPartition
 from consumers.settings import ConsumerSettings
+from consumers.tools.lag import Reading, Row, done_of, row_of
+from consumers.tools.log_reader import LogReader, Span
 
 Value = TypeVar("Value")
 

@@ -9,9 +9,9 @@ from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
-from consumers import kafka_internals
 from consumers.records import SourceRecord, TopicPartition
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 
 _POLL_MS = 200
 #: So long was nothing found though something must be there.

@@ -22,17 +22,17 @@ from kafka import TopicPartition as KafkaPartition
 from kafka.errors import MessageSizeTooLargeError, OffsetMetadataTooLargeError, RecordListTooLargeError
 from kafka.structs import ConsumerGroupMetadata
 
-from consumers import kafka_internals
-from consumers.consumer import client_offsets
 from consumers.core.actions import Transact
 from consumers.core.signals import Transacted, TransactionFailed, TransactionUnknown
 from consumers.core.tracker import Snapshot
-from consumers.deadlines import DeadlinePassed, within
-from consumers.inbox import Inbox
-from consumers.notices import TransactionEnded
-from consumers.outgoing import Writer, producer_options
 from consumers.records import TopicPartition
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
+from consumers.shell.consumer import client_offsets
+from consumers.shell.deadlines import DeadlinePassed, within
+from consumers.shell.inbox import Inbox
+from consumers.shell.notices import TransactionEnded
+from consumers.shell.outgoing import Writer, producer_options
 
 log = logging.getLogger(__name__)
 

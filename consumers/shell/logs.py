@@ -7,7 +7,7 @@ import time
 from pythonjsonlogger.json import JsonFormatter
 
 from consumers.core.actions import Finished, Retried, WentBack
-from consumers.notices import (
+from consumers.shell.notices import (
     ClientReplaced,
     CommitRefused,
     LogMadeAnew,

@@ -8,9 +8,9 @@ from typing import Any
 
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 
-from consumers.consumer import own
-from consumers.lease import LeaseLost
 from consumers.records import TopicPartition
+from consumers.shell.consumer import own
+from consumers.shell.lease import LeaseLost
 
 log = logging.getLogger(__name__)
 

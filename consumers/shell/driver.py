@@ -9,9 +9,9 @@ from consumers.core import actions
 from consumers.core.actions import Action, CancelItems, Outgoing, Publish, PublishDead, PublishRetry, Send, Supersede
 from consumers.core.engine import Engine
 from consumers.core.signals import Signal
-from consumers.inbox import Inbox
-from consumers.lease import Lease
-from consumers.notices import News
+from consumers.shell.inbox import Inbox
+from consumers.shell.lease import Lease
+from consumers.shell.notices import News
 
 Watcher = Callable[[News], None]
 

@@ -15,10 +15,10 @@ from typing import Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from consumers.dead_letter_reader import Letter, Place, again, mark, original_in
-from consumers.log_reader import LogReader, Span
 from consumers.records import Message, SourceRecord, TopicPartition
 from consumers.settings import ConsumerSettings
+from consumers.tools.dead_letter_reader import Letter, Place, again, mark, original_in
+from consumers.tools.log_reader import LogReader, Span
 
 _BLOCK_MS = 10_000
 

@@ -6,11 +6,11 @@ from typing import Any
 from kafka import KafkaConsumer
 from kafka.errors import OffsetMetadataTooLargeError
 
-from consumers.consumer import client_offsets
 from consumers.core.actions import Commit
 from consumers.core.signals import CommitDone, CommitFailed
-from consumers.driver import Driver
-from consumers.notices import CommitRefused
+from consumers.shell.consumer import client_offsets
+from consumers.shell.driver import Driver
+from consumers.shell.notices import CommitRefused
 
 
 class Commits:

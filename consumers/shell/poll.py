@@ -18,23 +18,23 @@ from kafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from consumers import kafka_internals
-from consumers.commits import Commits
-from consumers.consumer import ConsumerFactory, connect, own, source_records
 from consumers.core import actions, signals
 from consumers.core.engine import Engine
 from consumers.core.status import Status
-from consumers.driver import Driver, Publisher, Serve, Transacting, Watcher
-from consumers.inbox import Inbox
-from consumers.lease import Lease, LeaseLost
-from consumers.membership import Membership
-from consumers.notices import PollFailed, StartedOver
-from consumers.positions import Positions
-from consumers.rebalance import Listener
 from consumers.records import SourceRecord, TopicPartition
 from consumers.retries import read as read_retried
 from consumers.settings import ConsumerSettings
-from consumers.topics import TopicWatch, learn
+from consumers.shell import kafka_internals
+from consumers.shell.commits import Commits
+from consumers.shell.consumer import ConsumerFactory, connect, own, source_records
+from consumers.shell.driver import Driver, Publisher, Serve, Transacting, Watcher
+from consumers.shell.inbox import Inbox
+from consumers.shell.lease import Lease, LeaseLost
+from consumers.shell.membership import Membership
+from consumers.shell.notices import PollFailed, StartedOver
+from consumers.shell.positions import Positions
+from consumers.shell.rebalance import Listener
+from consumers.shell.topics import TopicWatch, learn
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ from kafka import TopicPartition as KafkaPartition
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from consumers import kafka_internals
-from consumers.consumer import own
 from consumers.core import signals
-from consumers.notices import LogMadeAnew, OffsetMissing
 from consumers.records import TopicPartition
+from consumers.shell import kafka_internals
+from consumers.shell.consumer import own
+from consumers.shell.notices import LogMadeAnew, OffsetMissing
 
 log = logging.getLogger(__name__)
 

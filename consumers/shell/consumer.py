@@ -8,10 +8,10 @@ from kafka import TopicPartition as KafkaPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import OffsetAndMetadata
 
-from consumers import kafka_internals
 from consumers.core.tracker import Snapshot
 from consumers.records import SourceRecord, TopicPartition
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 
 #: Also how long a join may hang before the client tries anew. The poll thread never works, so it may be short.
 _MAX_POLL_INTERVAL_MS = 60_000

@@ -14,8 +14,8 @@ from pathlib import Path
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
 
-from consumers import kafka_internals
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 
 _TIMEOUT_S = 4.0
 #: By these words the client's errors of a failed handshake are known; they have no class of their own.

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from consumers.log_reader import LogReader, Span
 from consumers.records import TopicPartition
+from consumers.tools.log_reader import LogReader, Span
 
 
 class Point(NamedTuple):

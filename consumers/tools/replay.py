@@ -9,19 +9,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from consumers.client import ServeClient
 from consumers.core import actions
 from consumers.core.engine import Engine
 from consumers.core.signals import Assigned, CommitDone, Drain, Published, Received, Signal
-from consumers.inbox import Inbox
-from consumers.log_reader import LogReader
-from consumers.pace import Pace
-from consumers.producer import ResultProducer
 from consumers.records import SourceRecord
-from consumers.replay_feed import VIRTUAL, Feed
-from consumers.replay_range import Range
-from consumers.replay_tally import Tally
 from consumers.settings import ConsumerSettings
+from consumers.shell.client import ServeClient
+from consumers.shell.inbox import Inbox
+from consumers.shell.producer import ResultProducer
+from consumers.tools.log_reader import LogReader
+from consumers.tools.pace import Pace
+from consumers.tools.replay_feed import VIRTUAL, Feed
+from consumers.tools.replay_range import Range
+from consumers.tools.replay_tally import Tally
 from serve.schemas.exchange import EnrichItem
 
 _TURN_S = 0.01

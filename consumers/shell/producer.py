@@ -14,9 +14,9 @@ from kafka.errors import AuthorizationError, KafkaTimeoutError, MessageSizeTooLa
 
 from consumers.core.actions import Outgoing
 from consumers.core.signals import Published, PublishFailed
-from consumers.inbox import Inbox
-from consumers.outgoing import Writer, producer_options
 from consumers.settings import ConsumerSettings
+from consumers.shell.inbox import Inbox
+from consumers.shell.outgoing import Writer, producer_options
 
 log = logging.getLogger(__name__)
 

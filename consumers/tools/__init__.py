@@ -1,0 +1,1 @@
+"""What operators do with topics beside a running worker: dead letters, replays, lag."""
