@@ -5,7 +5,8 @@ Nothing may be lost, so where in doubt it goes on earlier: repeats have the ids 
 - no commit: `offset_reset`. Its `latest` holds for partitions that were there when the worker started; one that
   is added later is read from its start. And where it starts at the end, that is committed at once: otherwise a crash
   before the first commit would skip what came meanwhile.
-- the offset lies before the log's start (retention): the start.
+- the offset lies before the log's start (retention): the start. It is a gap like others: what was received is still
+  worked on, what is known to be done stays done.
 - it lies past the log's end: the topic was deleted and made anew, or the log lost its end. From here both look alike,
   and in the first case no record was seen yet: the start.
 - the topic was made anew, and the offset lies within the new log: the topic's id tells; the start.
@@ -107,7 +108,9 @@ class Positions:
             offset = self._start(partition) if known is None else known
             self._consumer.seek(partition, offset)
             self._tell(OffsetMissing(tp, expected, offset))
-            yield signals.Repositioned(tp, offset)
+            # Retention leaves a gap, which the core knows; what it has received or knows to be done stays true.
+            if isinstance(error, LogTruncationError) or offset < expected:
+                yield signals.Repositioned(tp, offset)
 
     def check(self) -> Iterator[signals.Repositioned]:
         """Go on at the start of partitions whose topic was made anew; asks no broker but for these."""

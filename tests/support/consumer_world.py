@@ -322,7 +322,8 @@ class World:
 
     def do_publishretry(self, action: actions.PublishRetry) -> None:
         self.take(action)
-        assert action.tries.delayed == action.tier + (action.error.code != FailureCode.HEAD_BLOCKED) or action.tier == 0
+        never_tried = action.error.code == FailureCode.HEAD_BLOCKED and action.tier == 0
+        assert action.tries.delayed == action.tier + 1 or never_tried
 
     def do_supersede(self, action: actions.Supersede) -> None:
         self.take(action)
