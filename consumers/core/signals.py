@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from consumers.core.tracker import Snapshot
 from consumers.records import SourceRecord, TopicPartition
@@ -56,8 +57,7 @@ class StreamOpened:
     request_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """Serve sent a line of an answer stream."""
 
     line: ResultLine | ErrorLine
@@ -88,8 +88,7 @@ class StreamBroken:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """The broker acknowledged a result or dead letter."""
 
     token: int

@@ -76,6 +76,8 @@ class Driver:
             wanted = self.engine.handle(self._clock(), [*before, *self._inbox.drain(), *after])
             for action in wanted:
                 match action:
+                    case actions.Finished():
+                        pass
                     case actions.Send():
                         self._client.send(action)
                     case actions.CancelItems():
@@ -87,8 +89,9 @@ class Driver:
                         left.append(action)
                     case _:
                         left.append(action)
-        for action in wanted:
-            self.tell(action)
+        if self._watchers:
+            for action in wanted:
+                self.tell(action)
         return left
 
     @property

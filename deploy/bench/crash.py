@@ -21,12 +21,13 @@ from deploy.services.consumer import Consumer
 from deploy.settings import DeploySettings
 
 _GOAL = 0.9
-_DELAY_S = 0.05
+#: So that the worker is in the middle of the events when it dies.
+_DELAY_S = 0.5
 _SESSION_S = 6.0
 _LOOK_S = 0.2
 
 
-def run(progress: Progress, *, events: int = 4_000, kill_after: int = 2_000) -> Figure:
+def run(progress: Progress, *, events: int = 4_000, kill_after: int = 1_000) -> Figure:
     """Kill a worker in the middle of `events`; 1 is a crash that costs nothing."""
     with (
         tempfile.TemporaryDirectory(prefix="vitrine-bench-") as name,
