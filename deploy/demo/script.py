@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from consumers.events import ListingEvent, structured
 from consumers.records import Message
+from consumers.results import NEWER_REVISION_WAITING
 from deploy.contracts.outcomes import DEAD_LETTER
 from deploy.demo.photos import ListingPhoto
 from serve.schemas.listing import Category, EventType, ImageRole, Listing, ListingImage
@@ -93,7 +94,13 @@ class Script:
             photo=None,
         )
         old = self._event(second.listing_id or "", "Older text", "clothes", [self.missing_url], age=1)
-        yield self._extra(old, "an older revision", Outcome.STALE, "stale_revision")
+        # Which of the two depends on whether the newer one is answered by then.
+        endings: dict[str, str | None] = {
+            Outcome.STALE: "stale_revision",
+            Outcome.SUPERSEDED: NEWER_REVISION_WAITING,
+        }
+        stale = self._extra(old, "an older revision", Outcome.STALE, "stale_revision")
+        yield replace(stale, expected=Expected(endings))
         if first.photo is not None:
             whole = first.photo.body
             cut = self.host("cut-short.jpg", whole[: len(whole) * 3 // 5], "image/jpeg")

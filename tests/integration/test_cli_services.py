@@ -137,6 +137,7 @@ def test_doctor_tells_what_is_ready(vitrine: Run) -> None:
 @pytest.mark.real
 def test_topics_are_made_and_checked_on_the_real_kafka(vitrine: Run, real_kafka: str) -> None:
     names = {"TOPICS": unique("new"), "RESULTS_TOPIC": unique("enriched"), "DEAD_TOPIC": unique("dead")}
+    names["RETRY_TOPICS"] = f"{unique('retry')}.30s"
     here = ("--bootstrap", real_kafka)
     before = vitrine("topics", *here, "--json", **names)
     assert before.returncode == 1
@@ -148,6 +149,7 @@ def test_topics_are_made_and_checked_on_the_real_kafka(vitrine: Run, real_kafka:
     assert {topic["topic"]: topic["found"] for topic in after} == {
         names["TOPICS"]: 2,
         names["RESULTS_TOPIC"]: 2,
+        names["RETRY_TOPICS"]: 2,
         names["DEAD_TOPIC"]: 1,
     }
     too_small = vitrine("topics", *here, "--create", "--partitions", "3", **names)

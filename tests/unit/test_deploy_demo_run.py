@@ -90,7 +90,8 @@ def test_with_a_kafka_of_others_all_names_are_those_of_the_run_and_are_removed(
     usual = ConsumerSettings()
     told = {name.removeprefix("VITRINE_CONSUMERS_"): value for name, value in choice.consumers_env.items()}
     assert told["GROUP"] != usual.group
-    assert {told["TOPICS"], told["RESULTS_TOPIC"], told["DEAD_TOPIC"]} == set(choice.topics)
+    retries = told["RETRY_TOPICS"].split(",")
+    assert {told["TOPICS"], told["RESULTS_TOPIC"], told["DEAD_TOPIC"], *retries} == set(choice.topics)
     assert no_services == [list(choice.topics)]
 
 
@@ -108,6 +109,7 @@ def test_worker_and_reader_use_the_same_names(monkeypatch: pytest.MonkeyPatch) -
             worker = ConsumerSettings()
         assert worker == names.settings(ConsumerSettings())
         assert names.events in worker.topics
+        assert set(worker.topics).isdisjoint(worker.retry_topics)
 
 
 @pytest.mark.parametrize("name", ["bad topic!", "", ".", "..", "x" * 250, "ümlaut"])
