@@ -23,9 +23,14 @@ from tests.support.photos import PhotoServer, photo_server
 
 CATALOG = Path(__file__).parents[1] / "data" / "catalog"
 TOPICS = {
-    **{"listings.new.high": 1, "listings.new": 4, "listings.new.low": 1},
-    **{"listings.retry.30s": 1, "listings.retry.5m": 1, "listings.retry.30m": 1},
-    **{"listings.enriched": 4, "listings.dead": 1},
+    "listings.new.high": 1,
+    "listings.new": 4,
+    "listings.new.low": 1,
+    "listings.retry.30s": 1,
+    "listings.retry.5m": 1,
+    "listings.retry.30m": 1,
+    "listings.enriched": 4,
+    "listings.dead": 1,
 }
 VITRINE = Path(sys.executable).with_name("vitrine")
 
