@@ -34,6 +34,16 @@ DEAD_LETTER_HEADERS = {
     "traceparent": "W3C trace context, where the event had one",
 }
 
+_ORIGIN = ("topic", "partition", "offset", "timestamp", "key", "null-headers")
+#: Headers that a retry record carries beside those of the event, each a text.
+RETRY_HEADERS = {
+    **{f"original-{name}": DEAD_LETTER_HEADERS[f"original-{name}"] for name in _ORIGIN},
+    "tries-transient": "how often it was tried in vain, for errors that pass at once",
+    "tries-delayed": "for errors that pass later",
+    "tries-broken": "of the transient ones those in which the answer broke off",
+    **{name: DEAD_LETTER_HEADERS[name] for name in ("first-failed-at", "error-code", "error-message", "version")},
+}
+
 
 def _nested(schema: Document, name: str) -> tuple[Document, Document]:
     """A schema and its `$defs`, moved to where AsyncAPI keeps reusable schemas."""
@@ -80,10 +90,15 @@ def document(version: str) -> Document:
         "channels": {
             "listings": _channel("listings.new", "Listing events; binary mode is read too.", "ListingEvent"),
             "listingsHigh": _channel(
-                "listings.new.high", "The same topic for urgent events; read alike for now.", "ListingEvent"
+                "listings.new.high", "The same topic for urgent events, which are taken first.", "ListingEvent"
             ),
             "listingsLow": _channel(
-                "listings.new.low", "The same topic for backfills; read alike for now.", "ListingEvent"
+                "listings.new.low", "The same topic for backfills, which are taken last.", "ListingEvent"
+            ),
+            "retries": _channel(
+                "listings.retry.30s",
+                "Events that wait for another try, as they came; also listings.retry.5m and .30m. For the consumers alone.",
+                "RetryRecord",
             ),
             "results": _channel("listings.enriched", "One result per listing event.", "ResultEvent"),
             "dead": _channel("listings.dead", "Events that cannot be answered, as they came.", "DeadLetter"),
@@ -94,6 +109,8 @@ def document(version: str) -> Document:
                 "receive", "listingsHigh", "The same, from the topic for urgent events."
             ),
             "receiveBackfillListing": _operation("receive", "listingsLow", "The same, from the topic for backfills."),
+            "sendRetry": _operation("send", "retries", "Put an event off whose error passes later."),
+            "receiveRetry": _operation("receive", "retries", "Try it again when its time has come."),
             "sendResult": _operation("send", "results", "Tell how the event ended and which images there are."),
             "sendDeadLetter": _operation("send", "dead", "Put aside what cannot be answered."),
         },
@@ -101,18 +118,8 @@ def document(version: str) -> Document:
             "messages": {
                 "ListingEvent": _message("ListingEvent", cloudevent(listing, [item.value for item in EventType])),
                 "ResultEvent": _message("ResultEvent", cloudevent(result, sorted(set(TYPE_OF.values())))),
-                "DeadLetter": {
-                    "name": "DeadLetter",
-                    "contentType": "application/octet-stream",
-                    "payload": {"description": "the original bytes of the event"},
-                    "headers": {
-                        "type": "object",
-                        "properties": {
-                            f"{PREFIX}{name}": {"type": "string", "description": text}
-                            for name, text in DEAD_LETTER_HEADERS.items()
-                        },
-                    },
-                },
+                "RetryRecord": _copy("RetryRecord", RETRY_HEADERS),
+                "DeadLetter": _copy("DeadLetter", DEAD_LETTER_HEADERS),
             },
             "schemas": listing_schemas | result_schemas,
         },
@@ -121,3 +128,14 @@ def document(version: str) -> Document:
 
 def _message(name: str, payload: Document) -> Document:
     return {"name": name, "contentType": STRUCTURED, "payload": payload}
+
+
+def _copy(name: str, headers: dict[str, str]) -> Document:
+    """A message that is the event byte for byte, with headers beside its own."""
+    properties = {f"{PREFIX}{header}": {"type": "string", "description": text} for header, text in headers.items()}
+    return {
+        "name": name,
+        "contentType": "application/octet-stream",
+        "payload": {"description": "the original bytes of the event"},
+        "headers": {"type": "object", "properties": properties},
+    }

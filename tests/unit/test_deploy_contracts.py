@@ -11,13 +11,15 @@ from pydantic_asyncapi.v3 import AsyncAPI
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from consumers.core.actions import PublishDead
+from consumers.core.actions import PublishDead, PublishRetry
 from consumers.core.codes import DEAD_LETTER_CODES
+from consumers.core.retry import Tries
 from consumers.dead_letters import dead_letter
-from consumers.events import BadEvent
+from consumers.events import BadEvent, ListingEvent, parse
 from consumers.headers import PREFIX
 from consumers.records import SourceRecord, TopicPartition
-from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, document
+from consumers.retries import retry_record
+from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, RETRY_HEADERS, document
 from deploy.contracts.files import FOLDER, stale, write
 from deploy.contracts.outcomes import CASES, DEAD_LETTER
 from serve.codes import ListingCode
@@ -25,6 +27,7 @@ from serve.schemas.listing import Listing
 from serve.schemas.outcome import Outcome, RetryClass
 from serve.schemas.result import ErrorInfo, ListingResult
 from tests.support.examples import LISTING_EVENT, RESULT
+from tests.support.listing_events import structured_bytes
 
 
 def test_files_are_up_to_date() -> None:
@@ -110,3 +113,13 @@ def test_the_document_names_the_headers_that_dead_letters_have() -> None:
     letter = dead_letter(PublishDead(1, record, bad, error, 0, 0.0, 0.0), 0.0, "1")
     written = {name.removeprefix(PREFIX) for name, _ in letter.headers if name.startswith(PREFIX)}
     assert {"error-code", "original-offset", "original-null-headers"} <= written <= set(DEAD_LETTER_HEADERS)
+
+
+def test_the_document_names_the_headers_that_retry_records_have() -> None:
+    record = SourceRecord(TopicPartition("listings.new", 0), 1, b"k", structured_bytes("e"), (("null", None),), 5)
+    event = parse(record)
+    assert isinstance(event, ListingEvent)
+    error = ErrorInfo(code="x", retry=RetryClass.DELAYED, message="m")
+    message = retry_record(PublishRetry(1, record, event, error, Tries(delayed=1), 0.0, 0), 0.0, "1")
+    written = {name.removeprefix(PREFIX) for name, _ in message.headers if name.startswith(PREFIX)}
+    assert written == set(RETRY_HEADERS)
