@@ -97,7 +97,7 @@ def document(version: str) -> Document:
             ),
             "retries": _channel(
                 "listings.retry.30s",
-                "Events that wait for another try, as they came; also listings.retry.5m and .30m. For the consumers alone.",
+                "Events that wait for another try, as they came; also .5m and .30m. For the consumers alone.",
                 "RetryRecord",
             ),
             "results": _channel("listings.enriched", "One result per listing event.", "ResultEvent"),
