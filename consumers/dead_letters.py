@@ -9,12 +9,11 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-from consumers.core.actions import PublishDead
+from consumers.core.actions import PublishDead, position_of
 from consumers.events import ListingEvent
 from consumers.headers import PREFIX, Facts, encoded, iso_time, origin_facts, own_headers
 from consumers.records import Message, SourceRecord
 from consumers.results import result_id
-from serve.schemas.result import Position
 
 TRUNCATED = "truncated"
 _MAX_TEXT_BYTES = 4096
@@ -47,9 +46,8 @@ def dead_letter(dead: PublishDead, clock_offset_s: float, version: str) -> Messa
 
 def _facts(dead: PublishDead, clock_offset_s: float, version: str) -> Facts:
     record, error = dead.record, dead.error
-    position = Position(topic=record.tp.topic, partition=record.tp.partition, offset=record.offset)
     return origin_facts(record) | {
-        "dead-id": result_id(dead.event.source or "", dead.event.id or "", position),
+        "dead-id": result_id(dead.event.source or "", dead.event.id or "", position_of(record)),
         "event-id": dead.event.id,
         "attempts": str(dead.attempts),
         "first-failed-at": iso_time(dead.first_failed_at + clock_offset_s),

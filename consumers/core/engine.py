@@ -225,7 +225,8 @@ class Engine:
             self._dispatcher.wake(now)
             unpublished = 0 if self._delivery.waits_for_heads else self._outbox.answers
             self._out.extend(self._dispatcher.chunks(now, unpublished))
-        stop = not running or self._credit.breaker.tripped
+        # With nothing in hand there would be nothing to try, and the breaker would stay open for ever.
+        stop = not running or (self._credit.breaker.tripped and self.busy)
         pause, resume = self._watermarks.update(now, assignments, self._buffer, stop=stop)
         if pause:
             self._out.append(actions.Pause(pause))

@@ -201,3 +201,16 @@ def test_serve_taking_a_request_ends_the_refusal_of_requests():
     driver.tell(signals.StreamOpened(send.request_id))
     assert len(driver.sent()) == 1
     assert driver.engine.status().breaker == "closed"
+
+
+def test_an_outage_that_outlives_its_partitions_does_not_keep_the_next_ones_paused():
+    driver = Driver()
+    driver.receive("a")
+    for _ in range(4):
+        (send,) = driver.got(actions.Send)
+        driver.tell(signals.StreamBroken(send.request_id, signals.Break.REFUSED, "no"))
+        driver.tell(after=10.0)
+    driver.tell(signals.Lost([TP]))
+    driver.tell(signals.Assigned(TP, 0))
+    assert driver.got(actions.Resume)[0].tps == [TP], "somebody must try"
+    assert [item.event_id for item in driver.receive("b")] == ["e0"]
