@@ -103,7 +103,9 @@ class StudioGateway:
         self._args = args
         self._ttl_s = capacity_ttl_s
         self._app_name = serve.get_replica_context().app_name
-        self._replicas = 0
+        #: None before it was ever seen: a guess would stop the consumers, or flood the replicas.
+        self._replicas: int | None = None
+        self._asleep = False
         self._seen_at = float("-inf")
         self._look: asyncio.Task[None] | None = None
 
@@ -123,16 +125,24 @@ class StudioGateway:
         return PreviewAnswer.model_validate(answer)
 
     async def check(self) -> None:
-        """See `Gateway`."""
+        """See `Gateway`. Scaled to zero counts as ready, and is not woken: a probe is no demand."""
+        await self.capacity()
+        if self._asleep:
+            return
         if (problem := await self._call(self._studio.check)) is not None:
             raise problem
 
     async def capacity(self) -> Capacity:
-        """From Serve's own status, looked at in the background; only the very first look is waited for."""
+        """From Serve's own status, looked at in the background; waited for only where none is known to run.
+
+        Raise `Overloaded` before anything is known. 0 means scaled to zero, or all replicas are starting.
+        """
         if self._look is None and time.monotonic() - self._seen_at > self._ttl_s:
             self._look = asyncio.create_task(self._look_at_replicas())
-        if self._replicas == 0 and self._look is not None:
+        if not self._replicas and self._look is not None:
             await asyncio.wait([self._look], timeout=self._ttl_s)
+        if self._replicas is None:
+            raise Overloaded("The number of replicas is not known yet.")
         return Capacity(replicas=self._replicas, max_in_flight=self._replicas * self._args.events_per_replica)
 
     async def _look_at_replicas(self) -> None:
@@ -140,6 +150,7 @@ class StudioGateway:
             status = await asyncio.to_thread(serve.status)
             deployment = status.applications[self._app_name].deployments["Studio"]
             self._replicas = sum(count for state, count in deployment.replica_states.items() if state == "RUNNING")
+            self._asleep = not deployment.replica_states and deployment.status == "HEALTHY"
         except (RayError, RayServeException, KeyError):
             # The controller may be away for a moment; the last count is the best guess.
             log.warning("the number of replicas is not known", exc_info=True)
