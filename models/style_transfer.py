@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import Weights, WeightsError, load_weights
+from models.checkpoint import Weights, load_weights
+from models.manifest import WeightsError
 from models.nets.style import STRIDE, StyleNet, StyleNetConfig
 from models.textures import textures
 
@@ -33,25 +34,47 @@ class StyleTransfer:
     Batches give the same pictures as single calls within 1/255 on one device.
     """
 
-    def __init__(self, net: StyleNet, *, name: str, version: str, styles: Sequence[str], device: torch.device) -> None:
+    def __init__(
+        self,
+        net: StyleNet,
+        *,
+        name: str,
+        version: str,
+        styles: Sequence[str],
+        device: torch.device,
+        fixed_batch: int | None = None,
+    ) -> None:
         self.name = name
         #: Changes whenever the weights do.
         self.version = version
         self.styles = tuple(styles)
         self._device = device
+        self._fixed_batch = fixed_batch
         self._net: StyleNet = net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
-    def load(cls, device: str = "cpu", weights: str | Path | None = None) -> "StyleTransfer":
+    def load(
+        cls, device: str = "cpu", weights: str | Path | None = None, fixed_batch: int | None = None
+    ) -> "StyleTransfer":
         """Load weights onto a torch device; the bundled ones where `weights` is None.
 
         `weights` is a folder with a `weights.json`, or a safetensors file listed in the one beside it.
-        Raise `models.checkpoint.WeightsError` where they are missing, altered or do not fit.
+        With `fixed_batch` every batch of a size goes through the net with the same number of pictures (at most so
+        many), filled up with copies: kernels are chosen by shape, so a picture then comes out the same, bit by bit, in
+        whatever company.
+        Raise `models.manifest.WeightsError` where they are missing, altered or do not fit.
         """
         loaded = load_weights("style", ARCHITECTURE, weights)
         styles = loaded.entry.config.get("styles", ())
         net = _restore(loaded, styles)
-        return cls(net, name=loaded.name, version=loaded.entry.version, styles=styles, device=torch.device(device))
+        return cls(
+            net,
+            name=loaded.name,
+            version=loaded.entry.version,
+            styles=styles,
+            device=torch.device(device),
+            fixed_batch=fixed_batch,
+        )
 
     def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
         """Redraw each picture in the style of the same position; the results have the pictures' own sizes, in order.
@@ -69,14 +92,21 @@ class StyleTransfer:
         for (height, width, _), positions in groups.items():
             if height == 0:
                 continue
-            at_once = max(1, _PIXELS_AT_ONCE.get(self._device.type, 2_000_000) // (height * width))
+            at_once = self._at_once(height * width)
             for first in range(0, len(positions), at_once):
                 part = positions[first : first + at_once]
-                chosen = [self.styles.index(styles[i]) for i in part]
-                batch = self._redraw([pictures[i] for i in part], [windows[i] for i in part], chosen)
-                for i, drawn in zip(part, batch, strict=True):
+                # Copies of the first fill the batch up, where it must be full.
+                full = part + part[:1] * (at_once - len(part) if self._fixed_batch else 0)
+                chosen = [self.styles.index(styles[i]) for i in full]
+                batch = self._redraw([pictures[i] for i in full], [windows[i] for i in full], chosen)
+                for i, drawn in zip(part, batch, strict=False):
                     redrawn[i][windows[i]] = drawn
         return redrawn
+
+    def _at_once(self, pixels: int) -> int:
+        """How many pictures of so many pixels go through the net together."""
+        room = max(1, _PIXELS_AT_ONCE.get(self._device.type, 2_000_000) // pixels)
+        return min(room, self._fixed_batch or room)
 
     def _check(self, pictures: Sequence[Picture], styles: Sequence[str]) -> None:
         if len(pictures) != len(styles):
@@ -109,7 +139,10 @@ class StyleTransfer:
 
     def _channels_first(self, batch: Tensor) -> Tensor:
         """[B, H, W, C] on the CPU -> [B, C, H, W] on the device, channels last in memory."""
-        return batch.to(self._device).permute(0, 3, 1, 2)
+        if self._device.type == "cuda":
+            # Page-locked memory is copied while the device computes.
+            batch = batch.pin_memory()
+        return batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
 
 
 def _restore(weights: Weights, styles: Sequence[str]) -> StyleNet:

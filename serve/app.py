@@ -21,7 +21,7 @@ from serve.catalog.loader import load_catalog
 from serve.errors import Overloaded, ReplicaLost, ServeError
 from serve.ingress import create_app
 from serve.logs import set_up
-from serve.metrics import BUCKETS_S
+from serve.metrics import BUCKETS_S, FILL_BUCKETS
 from serve.schemas.exchange import AnswerLine, Capacity, EnrichItem, ErrorLine
 from serve.schemas.preview import PreviewAnswer
 from serve.settings import ServeSettings
@@ -192,6 +192,12 @@ class RayMetrics:
         self._stages = ray_metrics.Counter(
             "vitrine_stage_runs", "Stage runs by how they ended", tag_keys=("stage", "outcome")
         )
+        self._fill = ray_metrics.Histogram(
+            "vitrine_batch_fill", "Share of a batch that was used", boundaries=list(FILL_BUCKETS), tag_keys=("stage",)
+        )
+        self._idle = ray_metrics.Counter(
+            "vitrine_slot_idle_with_backlog_seconds", "Compute slot idle although work waited"
+        )
         self._events = ray_metrics.Counter("vitrine_events", "Events answered, by outcome", tag_keys=("outcome",))
         self._images = ray_metrics.Gauge("vitrine_images_in_work", "Photos in work")
         self._waiting = ray_metrics.Gauge("vitrine_images_waiting", "Photos that wait for room")
@@ -201,6 +207,18 @@ class RayMetrics:
         """See `Metrics`."""
         self._seconds.observe(seconds, {"stage": stage})
         self._stages.inc(1, {"stage": stage, "outcome": outcome})
+
+    def batch(self, stage: str, *, shots: int, failed: int, fill: float, seconds: float, idle_s: float) -> None:
+        """See `Metrics`."""
+        self._seconds.observe(seconds, {"stage": stage})
+        # Ray takes no zero.
+        if shots > failed:
+            self._stages.inc(shots - failed, {"stage": stage, "outcome": "ok"})
+        if failed:
+            self._stages.inc(failed, {"stage": stage, "outcome": "failed"})
+        self._fill.observe(fill, {"stage": stage})
+        if idle_s > 0:
+            self._idle.inc(idle_s)
 
     def event(self, outcome: str) -> None:
         """See `Metrics`."""

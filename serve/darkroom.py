@@ -5,31 +5,29 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from serve.budget import Budget
+from serve.batching.budget import Budget
+from serve.batching.slots import BYTES_PER_PIXEL
 from serve.catalog.channel import ImageFacts
 from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
-from serve.interfaces import FetchedBytes, Shot, ShotFailure, Slots, SourceImage, Stage
-from serve.metrics import TimedStage, Timings
+from serve.interfaces import Caller, Development, FetchedBytes, Shot, ShotFailure, SourceImage, Stage
+from serve.metrics import Timings
 from serve.pictures.decoding import DecodeLimits, decode
 from serve.pictures.encoding import Encoded, encode
 from serve.pictures.provenance import Provenance
 from serve.schemas.result import Quality
 
 R = TypeVar("R")
-#: Picture, reference and mask of one output: 3 + 3 + 4 bytes per pixel, and as much again while a stage works.
-_BYTES_PER_PIXEL = 20
 
 
 class Darkroom:
-    """Decodes, computes, encodes. Threads for pictures are few and its own; stages run in the slots."""
+    """Decodes, computes, encodes. Threads for pictures are few and its own; where stages compute, others know."""
 
     def __init__(
-        self, *, stages: Sequence[Stage], slots: Slots, threads: Executor, limits: DecodeLimits, working_bytes: Budget
+        self, *, development: Development, threads: Executor, limits: DecodeLimits, working_bytes: Budget
     ) -> None:
-        self.stages = tuple(stages)
         self.working_bytes = working_bytes
-        self._slots = slots
+        self._development = development
         self._threads = threads
         self._limits = limits
 
@@ -43,21 +41,24 @@ class Darkroom:
         return await self._in_thread(work)
 
     async def develop(
-        self, source: SourceImage, planned: Sequence[PlannedShot], timings: Timings
-    ) -> list[Shot | ShotFailure]:
-        """Make the planned pictures of one photo, stage by stage; one entry per plan, in order.
+        self,
+        source: SourceImage,
+        planned: Sequence[PlannedShot],
+        stages: Sequence[Stage],
+        caller: Caller,
+        timings: Timings,
+    ) -> Sequence[Shot | ShotFailure]:
+        """Make the planned pictures of one photo; one entry per plan, in order.
 
         The caller holds `room_for` these shots in `working_bytes`.
         """
-        done: list[Shot | ShotFailure] = [
+        shots = [
             Shot(source=source, variant=one.variant, key=one.key, seed=one.seed, models=one.models) for one in planned
         ]
-        for stage in self.stages:
-            live = [(place, shot) for place, shot in enumerate(done) if isinstance(shot, Shot)]
-            worked = await self._slots.run(TimedStage(stage, timings), [shot for _, shot in live])
-            for (place, _), shot in zip(live, worked, strict=True):
-                done[place] = shot
-        return done
+        developed = await self._development.develop(stages, shots, caller)
+        for stage, seconds in developed.seconds.items():
+            timings.add(stage, seconds)
+        return developed.shots
 
     async def encode(self, shot: Shot, planned: PlannedShot, timings: Timings) -> tuple[Encoded, Quality]:
         """The finished file with its provenance, and the judgement that includes the channels' rules."""
@@ -89,7 +90,7 @@ class Darkroom:
 def room_for(source: SourceImage, planned: Sequence[PlannedShot]) -> int:
     """Bytes that the photo and its outputs take while they are worked on."""
     outputs = sum(one.variant.size[0] * one.variant.size[1] for one in planned)
-    return source.pixels.nbytes + _BYTES_PER_PIXEL * outputs
+    return source.pixels.nbytes + BYTES_PER_PIXEL * outputs
 
 
 def facts_of(planned: PlannedShot, quality: Quality, *, size: tuple[int, int], count: int) -> ImageFacts:

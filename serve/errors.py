@@ -33,6 +33,24 @@ class Overloaded(ServeError):
     retry = RetryClass.BACK_PRESSURE
 
 
+class DeadlineExceeded(ServeError):
+    """The time for this event was over before it could be worked on."""
+
+    code = "deadline_exceeded"
+
+
+class OutOfMemory(ServeError):
+    """The image needs more memory than there is at the moment."""
+
+    code = "out_of_memory"
+
+
+class ComputeStuck(ServeError):
+    """The compute thread does not come back; the replica must be replaced."""
+
+    code = "compute_stuck"
+
+
 class ReplicaLost(ServeError):
     """The replica that worked on this event went away."""
 

@@ -3,7 +3,7 @@
 Pictures are `uint8 [H, W, 3]` sRGB arrays, masks are `float32 [H, W]` in 0..1 with 1 on the product.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve.catalog.recipe import Variant
+from serve.errors import ServeError
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.result import ListingResult, ModelRef, Output, Quality
 
@@ -40,9 +41,12 @@ class SourceImage:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shot:
-    """One output under way: a source photo, the variant to make of it, and the picture so far."""
+    """One output under way: a source photo, the variant to make of it, and the picture so far.
+
+    Stages make new shots of those they are given, so a batch that fails can be tried again in parts.
+    """
 
     source: SourceImage
     variant: Variant
@@ -65,30 +69,84 @@ class ShotFailure:
 
     shot: Shot
     stage: str
-    code: str
-    message: str
-    retryable: bool = False
+    error: ServeError
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom something is computed."""
+
+    #: Tenants share the slots evenly, however many photos each of them sends.
+    tenant: str
+    #: On the event loop's clock: what has not begun by then is not begun at all.
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What a stage made of the shots, one entry for each, in order."""
+
+    shots: Sequence[Shot | ShotFailure]
+    #: The share of the computing time that these shots took of their batches.
+    seconds: float
 
 
 class Stage(Protocol):
     """A step of the pipeline that computes: batch in, batch out, in the order given, never on the event loop."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """One of `STAGE_ORDER`."""
+        ...
 
     def models(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The models and algorithms that this stage would use for the variant: part of the object key."""
         ...
 
+    def bucket(self, shot: Shot) -> Hashable | None:
+        """Shots with equal buckets may share a batch: same model, same shape. None: there is nothing to do here."""
+        ...
+
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-        """Work on each shot that has something to do here; return one entry per shot, in order."""
+        """One entry per shot, in order; the shots that were given stay as they are.
+
+        May raise: the batch is then tried again in parts, until the shot that causes it is alone.
+        """
+        ...
+
+    def warm_up(self) -> None:
+        """Load what is needed and compute once, so that the first photo does not wait; raise if that fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Developed:
+    """What the stages made of the shots, one entry for each, in order."""
+
+    shots: Sequence[Shot | ShotFailure]
+    #: Computing time of these shots by stage.
+    seconds: Mapping[str, float]
+
+
+class Development(Protocol):
+    """The way of shots through the stages, wherever these compute."""
+
+    async def develop(self, stages: Sequence[Stage], shots: Sequence[Shot], caller: Caller) -> Developed:
+        """Take the shots through the stages; a shot that fails goes no further, the others do.
+
+        Raise `DeadlineExceeded` if the caller's deadline passes first.
+        """
         ...
 
 
 class Slots(Protocol):
-    """Where stages compute. The batcher across events takes this place later."""
+    """Where stages compute."""
 
-    async def run(self, stage: Stage, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-        """Run the stage on the batch when a slot is free."""
+    async def run(self, stage: Stage, shots: Sequence[Shot], caller: Caller) -> Worked:
+        """Run the stage on the shots, in batches with those of others, when a slot is free.
+
+        Shots without a bucket pass untouched. Raise `DeadlineExceeded` if the caller's deadline passes first.
+        """
         ...
 
 

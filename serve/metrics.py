@@ -5,7 +5,7 @@ are processes without a port of their own, so on a cluster only Ray's node agent
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -13,12 +13,12 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serve.catalog.recipe import Variant
-from serve.interfaces import Shot, ShotFailure, Stage
-from serve.schemas.result import ModelRef
-
 #: Upper bounds in seconds of the stage histogram.
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+#: Upper bounds of the batch fill histogram, 0..1.
+FILL_BUCKETS = (0.125, 0.25, 0.5, 0.75, 1.0)
 
 
 class Metrics(Protocol):
@@ -26,6 +26,13 @@ class Metrics(Protocol):
 
     def stage(self, stage: str, seconds: float, outcome: str) -> None:
         """One step for one source photo: how long, `ok` or `failed`."""
+        ...
+
+    def batch(self, stage: str, *, shots: int, failed: int, fill: float, seconds: float, idle_s: float) -> None:
+        """A batch went through a compute slot: shots in it and failed ones, how full it was (0..1), how long it took.
+
+        `idle_s` is how long the slot had stood idle although there was work: time that a better server would not lose.
+        """
         ...
 
     def event(self, outcome: str) -> None:
@@ -42,10 +49,23 @@ class PrometheusMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
-            "vitrine_stage_seconds", "Seconds per stage and photo", ["stage"], buckets=BUCKETS_S, registry=registry
+            "vitrine_stage_seconds",
+            "Seconds per step; of the computing ones per batch",
+            ["stage"],
+            buckets=BUCKETS_S,
+            registry=registry,
         )
         self._stages = Counter(
-            "vitrine_stage_runs", "Stage runs by how they ended", ["stage", "outcome"], registry=registry
+            "vitrine_stage_runs",
+            "Steps by how they ended; of computing ones images",
+            ["stage", "outcome"],
+            registry=registry,
+        )
+        self._fill = Histogram(
+            "vitrine_batch_fill", "Share of a batch that was used", ["stage"], buckets=FILL_BUCKETS, registry=registry
+        )
+        self._idle = Counter(
+            "vitrine_slot_idle_with_backlog_seconds", "Compute slot idle although work waited", registry=registry
         )
         self._events = Counter("vitrine_events", "Events answered, by outcome", ["outcome"], registry=registry)
         self._images = Gauge("vitrine_images_in_work", "Photos in work", registry=registry)
@@ -56,6 +76,14 @@ class PrometheusMetrics:
         """See `Metrics`."""
         self._seconds.labels(stage).observe(seconds)
         self._stages.labels(stage, outcome).inc()
+
+    def batch(self, stage: str, *, shots: int, failed: int, fill: float, seconds: float, idle_s: float) -> None:
+        """See `Metrics`."""
+        self._seconds.labels(stage).observe(seconds)
+        self._stages.labels(stage, "ok").inc(shots - failed)
+        self._stages.labels(stage, "failed").inc(failed)
+        self._fill.labels(stage).observe(fill)
+        self._idle.inc(idle_s)
 
     def event(self, outcome: str) -> None:
         """See `Metrics`."""
@@ -85,28 +113,14 @@ class Timings:
             outcome = "ok"
         finally:
             spent = time.perf_counter() - started
-            with self._lock:
-                self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            self.add(name, spent)
             self.metrics.stage(name, spent, outcome)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Take over what was measured, and told to the metrics, elsewhere."""
+        with self._lock:
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def milliseconds(self) -> dict[str, float]:
         """As the result states them."""
         return {name: round(1000 * seconds, 1) for name, seconds in self.seconds.items()}
-
-
-class TimedStage:
-    """A stage that is timed where it computes, so that waiting for a slot does not count."""
-
-    def __init__(self, inner: Stage, timings: Timings) -> None:
-        self.name = inner.name
-        self._inner = inner
-        self._timings = timings
-
-    def models(self, variant: Variant) -> tuple[ModelRef, ...]:
-        """The models of the stage itself."""
-        return self._inner.models(variant)
-
-    def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-        """Run the stage itself."""
-        with self._timings.stage(self.name):
-            return self._inner.run(batch)

@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import ParamSpec, TypeVar
 
-from serve.catalog.catalog import Catalog
-from serve.catalog.recipe import Recipe
 from serve.codes import ListingCode
+from serve.edition import Edition, Editions
 from serve.errors import Overloaded, RequestError, ServeError
-from serve.interfaces import Answered, ObjectStore, Removal, ResultIndex
+from serve.interfaces import Answered, Caller, ObjectStore, Removal, ResultIndex
 from serve.logs import event_id
 from serve.metrics import Metrics, Timings
 from serve.production import Photo, Production
@@ -30,7 +30,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        catalog: Catalog,
+        editions: Editions,
         production: Production,
         store: ObjectStore,
         index: ResultIndex,
@@ -39,8 +39,8 @@ class Pipeline:
         max_images: int = 24,
         photo_wait_s: float = 60.0,
     ) -> None:
-        self.catalog = catalog
-        self.production = production
+        self._editions = editions
+        self._production = production
         self._store = store
         self._index = index
         self._metrics = metrics
@@ -48,11 +48,12 @@ class Pipeline:
         self._max_images = max_images
         self._photo_wait_s = photo_wait_s
 
-    async def answer(self, item: EnrichItem) -> ListingResult:
-        """Answer one event: from the index, by removal, or by work."""
+    async def answer(self, item: EnrichItem, timeout_s: float = math.inf) -> ListingResult:
+        """Answer one event: from the index, by removal, or by work that begins within `timeout_s`."""
         event_id.set(item.event_id)
+        deadline = asyncio.get_running_loop().time() + timeout_s
         try:
-            result = await self._answer(item)
+            result = await self._answer(item, Caller(item.listing.tenant_id, deadline))
         except ServeError as error:
             self._metrics.event("error")
             log.warning("no answer", extra={"outcome": "error", "code": error.code, "reason": error.message})
@@ -61,7 +62,7 @@ class Pipeline:
         log.info("answered", extra={"outcome": result.outcome, "code": result.code, "outputs": len(result.outputs)})
         return result
 
-    async def _answer(self, item: EnrichItem) -> ListingResult:
+    async def _answer(self, item: EnrichItem, caller: Caller) -> ListingResult:
         decision = await self._block(self._index.begin, item)
         if isinstance(decision, Answered):
             return decision.result
@@ -69,44 +70,52 @@ class Pipeline:
             await self._block(self._store.delete, decision.keys)
             result = answer(item, Outcome.REMOVED)
         else:
-            result = await self._enrich(item)
+            result = await self._enrich(item, caller, self._editions.current)
         return await self._block(self._index.finish, item, result)
 
-    async def _enrich(self, item: EnrichItem) -> ListingResult:
+    async def _enrich(self, item: EnrichItem, caller: Caller, edition: Edition) -> ListingResult:
         listing = item.listing
         try:
-            recipe = self.catalog.choose(listing)
-            self.catalog.channels_of(listing.destination_profiles)
+            recipe = edition.catalog.choose(listing)
+            edition.catalog.channels_of(listing.destination_profiles)
         except RequestError as error:
             return answer(item, Outcome.REJECTED, code=error.code, message=error.message)
         if not listing.images:
             message = "The listing has no photos."
             return answer(item, Outcome.REJECTED, code=ListingCode.NO_IMAGES, message=message, recipe=recipe.recipe)
         timings = Timings(self._metrics)
-        report = await self._make_all(item, recipe, timings)
+        photos = [
+            Photo(
+                item=item,
+                edition=edition,
+                recipe=recipe,
+                caller=caller,
+                image_id=image_id,
+                url=image.url,
+                timings=timings,
+            )
+            for image_id, image in in_order(listing)
+        ]
+        report = await self._make_all(photos)
         if again := report.another_try(final=item.final):
             raise again
         return conclude(item, recipe, report, timings.milliseconds())
 
-    async def _make_all(self, item: EnrichItem, recipe: Recipe, timings: Timings) -> Report:
+    async def _make_all(self, photos: Sequence[Photo]) -> Report:
         """Work on the photos side by side, as far as there is room; leaving early cancels the rest.
 
         Raise `Overloaded` while nothing is begun yet: waiting for room shall cost no attempt.
         """
-        images = in_order(item.listing)
-        photos = [
-            Photo(item=item, recipe=recipe, image_id=image_id, url=image.url, timings=timings)
-            for image_id, image in images[: self._max_images]
-        ]
+        wanted, beyond = photos[: self._max_images], photos[self._max_images :]
         try:
             async with asyncio.timeout(self._photo_wait_s) as patience, asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self.production.make(photo, lambda: _begun(patience))) for photo in photos]
+                tasks = [group.create_task(self._production.make(photo, lambda: _begun(patience))) for photo in wanted]
         except TimeoutError as error:
             raise Overloaded(f"No photo could be started within {self._photo_wait_s:g} s.") from error
         report = Report()
         for task in tasks:
             report.add(task.result())
-        report.over_limit([image_id for image_id, _ in images[self._max_images :]], self._max_images)
+        report.over_limit([photo.image_id for photo in beyond], self._max_images)
         return report
 
     async def _block(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serve.budget import Budget
-from serve.catalog.catalog import Catalog
+from serve.batching.budget import Budget
 from serve.catalog.plan import PlannedShot, plan
 from serve.darkroom import Darkroom, room_for
-from serve.errors import ServeError
-from serve.interfaces import FetchedBytes, Shot, ShotFailure
+from serve.edition import Editions
+from serve.errors import RequestError, ServeError
+from serve.interfaces import Caller, FetchedBytes, Shot, ShotFailure
 from serve.metrics import Metrics, Timings
 from serve.schemas.preview import PreviewAnswer, PreviewImage
 
@@ -23,28 +23,36 @@ _NO_TENANT = "preview"
 class Previewer:
     """Runs one photo through the darkroom and hands the files back."""
 
-    catalog: Catalog
+    editions: Editions
     darkroom: Darkroom
     images: Budget
     metrics: Metrics
 
     async def preview(self, body: bytes, recipe_name: str, variants: Sequence[str] = ()) -> PreviewAnswer:
-        """All variants of the recipe, or those named. Raise `UnknownRecipe` or `SourceError`."""
-        recipe = self.catalog.recipe(recipe_name)
+        """All variants of the recipe, or those named.
+
+        Raise `UnknownRecipe`, `RequestError` for an unknown variant, or `SourceError`.
+        """
+        edition = self.editions.current
+        recipe = edition.catalog.recipe(recipe_name)
+        if unknown := set(variants) - {variant.name for variant in recipe.variants}:
+            raise RequestError(f"The recipe {recipe_name!r} has no variant {', '.join(map(repr, sorted(unknown)))}.")
         timings = Timings(self.metrics)
         fetched = FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
         planned = plan(
             recipe,
             tenant=_NO_TENANT,
             source_sha256=fetched.sha256,
-            channels_for=lambda variant: self.catalog.channels_of(variant.channels),
-            models_for=lambda variant: [model for stage in self.darkroom.stages for model in stage.models(variant)],
+            channels_for=lambda variant: edition.catalog.channels_of(variant.channels),
+            models_for=edition.models_for,
         )
         planned = [one for one in planned if not variants or one.variant.name in variants]
-        async with self.images.take(1):
+        # A person waits for it, who goes away when it takes too long: that cancels it.
+        caller = Caller(_NO_TENANT, deadline=float("inf"))
+        async with self.images.take(1, caller.tenant):
             source = await self.darkroom.decode(fetched, "preview", timings)
-            async with self.darkroom.working_bytes.take(room_for(source, planned)):
-                shots = await self.darkroom.develop(source, planned, timings)
+            async with self.darkroom.working_bytes.take(room_for(source, planned), caller.tenant):
+                shots = await self.darkroom.develop(source, planned, edition.stages, caller, timings)
                 images = await asyncio.gather(
                     *(self._finish(shot, one, timings) for shot, one in zip(shots, planned, strict=True))
                 )
@@ -58,7 +66,7 @@ class Previewer:
     async def _finish(self, shot: Shot | ShotFailure, planned: PlannedShot, timings: Timings) -> PreviewImage:
         name = planned.variant.name
         if isinstance(shot, ShotFailure):
-            return PreviewImage(variant=name, error=shot.message)
+            return PreviewImage(variant=name, error=shot.error.message)
         try:
             encoded, quality = await self.darkroom.encode(shot, planned, timings)
         except ServeError as error:

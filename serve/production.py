@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from serve.budget import Budget
-from serve.catalog.catalog import Catalog
+from serve.batching.budget import Budget
 from serve.catalog.plan import PlannedShot, plan
-from serve.catalog.recipe import Recipe, Variant
+from serve.catalog.recipe import Recipe
 from serve.darkroom import Darkroom, facts_of, judged_again, room_for
+from serve.edition import Edition
 from serve.errors import ObjectBusy, ServeError
-from serve.interfaces import FetchedBytes, Fetcher, ObjectStore, ResultIndex, Shot, ShotFailure, StoredObject
+from serve.interfaces import Caller, FetchedBytes, Fetcher, ObjectStore, ResultIndex, Shot, ShotFailure, StoredObject
 from serve.metrics import Metrics, Timings
 from serve.pictures.encoding import Encoded
 from serve.pictures.phash import phash
 from serve.report import Report
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Verdict
-from serve.schemas.result import ModelRef, Output, Quality
+from serve.schemas.result import Output, Quality
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -32,7 +32,9 @@ class Photo:
     """A source photo of an event, and where its figures and its findings go."""
 
     item: EnrichItem
+    edition: Edition
     recipe: Recipe
+    caller: Caller
     image_id: str
     url: str
     timings: Timings
@@ -61,7 +63,6 @@ class Production:
     def __init__(
         self,
         *,
-        catalog: Catalog,
         fetcher: Fetcher,
         darkroom: Darkroom,
         store: ObjectStore,
@@ -70,7 +71,6 @@ class Production:
         metrics: Metrics,
         blocking: Executor,
     ) -> None:
-        self._catalog = catalog
         self._fetcher = fetcher
         self._darkroom = darkroom
         self._store = store
@@ -84,7 +84,7 @@ class Production:
 
         Whatever goes wrong stands in the report; only cancellation raises.
         """
-        async with self._images.take(1):
+        async with self._images.take(1, photo.caller.tenant):
             begun()
             self._tell_load()
             with photo.noting("fetch"):
@@ -99,8 +99,8 @@ class Production:
             photo.recipe,
             tenant=photo.item.listing.tenant_id,
             source_sha256=fetched.sha256,
-            channels_for=lambda variant: self._catalog.channels_for(photo.item.listing, variant),
-            models_for=self.models_for,
+            channels_for=lambda variant: photo.edition.catalog.channels_for(photo.item.listing, variant),
+            models_for=photo.edition.models_for,
         )
         with photo.noting("store"):
             records = await self._block(lambda: [self._known(photo.item, one) for one in planned])
@@ -114,10 +114,12 @@ class Production:
     async def _work(self, photo: Photo, todo: Sequence[PlannedShot], fetched: FetchedBytes) -> None:
         with photo.noting("decode"):
             source = await self._darkroom.decode(fetched, photo.image_id, photo.timings)
-            async with self._darkroom.working_bytes.take(room_for(source, todo)):
+            async with self._darkroom.working_bytes.take(room_for(source, todo), photo.caller.tenant):
                 self._tell_load()
                 with photo.noting("generation"):
-                    shots = await self._darkroom.develop(source, todo, photo.timings)
+                    shots = await self._darkroom.develop(
+                        source, todo, photo.edition.stages, photo.caller, photo.timings
+                    )
                     async with asyncio.TaskGroup() as group:
                         for shot, one in zip(shots, todo, strict=True):
                             group.create_task(self._finish(photo, shot, one))
@@ -125,7 +127,7 @@ class Production:
     async def _finish(self, photo: Photo, shot: Shot | ShotFailure, planned: PlannedShot) -> None:
         name = planned.variant.name
         if isinstance(shot, ShotFailure):
-            photo.report.fail_shot(shot)
+            photo.report.fail(photo.image_id, name, shot.stage, shot.error)
             return
         if shot.quality is not None and shot.quality.verdict is Verdict.REJECT:
             photo.report.reject(photo.image_id, name, shot.quality)
@@ -159,10 +161,6 @@ class Production:
             self._store.delete([key])
             self._index.forget(ticket)
 
-    def models_for(self, variant: Variant) -> tuple[ModelRef, ...]:
-        """The models that the stages would use for a variant."""
-        return tuple(model for stage in self._darkroom.stages for model in stage.models(variant))
-
     def _known(self, item: EnrichItem, planned: PlannedShot) -> Output | None:
         """The record of an image that is stored already, if store and index agree about it."""
         record = self._index.claim(item, planned.key)
@@ -173,7 +171,7 @@ class Production:
 
     def _reuse(self, photo: Photo, planned: PlannedShot, record: Output) -> None:
         facts = facts_of(planned, record.quality, size=(record.width, record.height), count=record.bytes)
-        quality = judged_again(planned, record.quality, self._catalog.quality, facts)
+        quality = judged_again(planned, record.quality, photo.edition.catalog.quality, facts)
         if quality.verdict is Verdict.REJECT:
             photo.report.reject(photo.image_id, planned.variant.name, quality)
             return

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from serve.catalog.recipe import Recipe
 from serve.codes import ListingCode
 from serve.errors import ServeError
-from serve.interfaces import ShotFailure
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import Listing, ListingImage
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
@@ -43,21 +42,6 @@ class Report:
                 code=error.code,
                 retryable=retryable,
                 message=error.message,
-            )
-        )
-
-    def fail_shot(self, failure: ShotFailure) -> None:
-        """Note a shot that a stage could not finish."""
-        if failure.retryable:
-            self.retryable.append(ServeError(failure.message))
-        self.errors.append(
-            ImageError(
-                image_id=failure.shot.source.image_id,
-                variant=failure.shot.variant.name,
-                stage=failure.stage,
-                code=failure.code,
-                retryable=failure.retryable,
-                message=failure.message,
             )
         )
 

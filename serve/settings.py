@@ -49,6 +49,17 @@ class ServeSettings(BaseSettings):
 
     device: str = Field(default="cpu", description="Where nets compute: cpu, cuda or cuda:N.")
     threads: int = Field(default=1, ge=1, description="CPU threads of one computation (torch and OpenCV).")
+    slots: int = Field(default=1, ge=1, description="Batches that a replica computes at once.")
+    batch_shots: int = Field(default=8, ge=1, description="Images of a batch; more pay off on a GPU.")
+    batch_mib: int = Field(default=512, ge=16, description="Pictures of a batch, in MiB.")
+    deterministic: bool = Field(
+        default=False,
+        description="Fill every batch of a net up to `batch_shots`, so that the same event gives the same bytes in "
+        "whatever company it is computed; costs throughput.",
+    )
+    stuck_after_s: float = Field(
+        default=300.0, gt=0, description="Seconds after which a running batch counts as stuck, and the replica as sick."
+    )
     style_weights: Path | None = Field(default=None, description="Style net to use instead of the bundled one.")
 
     max_images: int = Field(default=24, ge=1, description="Photos of a listing that are worked on.")

@@ -1,22 +1,21 @@
 """A whole replica without Ray: all parts put together from the settings, and the few things that one asks of it."""
 
 import logging
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import cv2
-
-from models.cutout import GrabCut
-from serve.budget import Budget
-from serve.catalog.loader import load_catalog
+from serve.batching.budget import Budget
+from serve.catalog.operations import STAGE_ORDER
 from serve.darkroom import Darkroom
-from serve.errors import RequestError, ServeError
+from serve.errors import ServeError
 from serve.housekeeping import Housekeeping
 from serve.index import SqlIndex
+from serve.interfaces import Development
 from serve.metrics import Metrics
 from serve.pictures.decoding import DecodeLimits
 from serve.pipeline import Pipeline
@@ -26,12 +25,9 @@ from serve.report import software_version
 from serve.schemas.exchange import AnswerLine, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.preview import PreviewAnswer
 from serve.settings import MIB, ServeSettings
-from serve.slots import ComputeSlots
 from serve.sources.fetcher import FetchPolicy, SourceFetcher
-from serve.stages.generation import Generation
-from serve.stages.quality_filter import QualityFilter
-from serve.stages.style_transfer import StyleNet, StyleTransfer
 from serve.storage import S3Store, s3_client
+from serve.workbench import Workbench, build_workbench
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,14 +41,15 @@ class Studio:
 
     pipeline: Pipeline
     previewer: Previewer
+    workbench: Workbench
     checks: tuple[Callable[[], None], ...]
     close: Callable[[], None]
     blocking: ThreadPoolExecutor
 
-    async def answer(self, item: EnrichItem) -> AnswerLine:
-        """One line per event, whatever happens."""
+    async def answer(self, item: EnrichItem, timeout_s: float = math.inf) -> AnswerLine:
+        """One line per event, whatever happens; what has not begun within `timeout_s` is not begun at all."""
         try:
-            return ResultLine(ref=item.ref, result=await self.pipeline.answer(item))
+            return ResultLine(ref=item.ref, result=await self.pipeline.answer(item, timeout_s))
         except ServeError as error:
             return ErrorLine(ref=item.ref, error=error.info())
         except Exception:
@@ -61,9 +58,6 @@ class Studio:
 
     async def preview(self, body: bytes, recipe: str, variants: Sequence[str]) -> PreviewAnswer:
         """See `Previewer.preview`."""
-        unknown = set(variants) - {variant.name for variant in self.previewer.catalog.recipe(recipe).variants}
-        if unknown:
-            raise RequestError(f"The recipe {recipe!r} has no variant {', '.join(map(repr, sorted(unknown)))}.")
         return await self.previewer.preview(body, recipe, variants)
 
     def check(self) -> None:
@@ -72,29 +66,34 @@ class Studio:
             check()
 
 
-def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
-    """Connect, load the weights, read the catalog against them. Blocking: seconds. Raise if anything is amiss."""
+def build_studio(
+    settings: ServeSettings,
+    metrics: Metrics,
+    *,
+    computes: Collection[str] = STAGE_ORDER,
+    place: Callable[[Development], Development] = lambda local: local,
+) -> Studio:
+    """Connect, load the weights, read the catalog against them. Blocking: seconds. Raise if anything is amiss.
+
+    Stages outside of `computes` run elsewhere; `place` makes the way through them out of the local one.
+    """
     started = time.monotonic()
-    style = StyleTransfer(lambda: _load_style(settings))
-    catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=style.net.styles)
+    workbench = build_workbench(settings, metrics, computes)
     store = S3Store(_s3_client(settings), settings.s3_bucket)
     # Sources are read within the time of one fetch: a silent server must give its thread back early.
     sources = _s3_client(settings, read_timeout_s=min(5, settings.fetch_timeout_s), attempts=2)
     fetcher = SourceFetcher(fetch_policy(settings), sources)
     index = _open_index(settings)
-    slots = ComputeSlots(prepare_thread=lambda: _fix_threads(settings.threads))
     pictures = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     blocking = ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking")
     images = Budget(settings.images_in_work)
     darkroom = Darkroom(
-        stages=(Generation(GrabCut()), style, QualityFilter(catalog.quality)),
-        slots=slots,
+        development=place(workbench.development),
         threads=pictures,
         limits=DecodeLimits(max_pixels=settings.max_pixels),
         working_bytes=Budget(settings.working_mib * MIB),
     )
     production = Production(
-        catalog=catalog,
         fetcher=fetcher,
         darkroom=darkroom,
         store=store,
@@ -104,7 +103,7 @@ def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
         blocking=blocking,
     )
     pipeline = Pipeline(
-        catalog=catalog,
+        editions=workbench.editions,
         production=production,
         store=store,
         index=index,
@@ -119,7 +118,7 @@ def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
 
     def close() -> None:
         housekeeping.stop()
-        slots.close()
+        workbench.close()
         fetcher.close()
         pictures.shutdown(cancel_futures=True)
         blocking.shutdown(cancel_futures=True)
@@ -128,7 +127,8 @@ def build_studio(settings: ServeSettings, metrics: Metrics) -> Studio:
     log.info("studio is built", extra={"seconds": round(time.monotonic() - started, 2), "device": settings.device})
     return Studio(
         pipeline=pipeline,
-        previewer=Previewer(catalog=catalog, darkroom=darkroom, images=images, metrics=metrics),
+        previewer=Previewer(editions=workbench.editions, darkroom=darkroom, images=images, metrics=metrics),
+        workbench=workbench,
         checks=(store.check, index.check),
         close=close,
         blocking=blocking,
@@ -165,18 +165,3 @@ def _open_index(settings: ServeSettings) -> SqlIndex:
     index = SqlIndex(settings.index_address, version=software_version())
     index.create_schema()
     return index
-
-
-def _load_style(settings: ServeSettings) -> StyleNet:
-    # Only replicas that compute may pay for torch; the ingress imports this module too.
-    from models.style_transfer import StyleTransfer as Net  # noqa: PLC0415
-
-    return Net.load(device=settings.device, weights=settings.style_weights)
-
-
-def _fix_threads(count: int) -> None:
-    """Runs once in the compute thread."""
-    import torch  # noqa: PLC0415 - see `_load_style`
-
-    torch.set_num_threads(count)
-    cv2.setNumThreads(count)

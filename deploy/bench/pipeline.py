@@ -63,21 +63,21 @@ def _run(name: str, progress: Progress, seconds: Seconds, photos: int, rounds: i
 
 def plain_steps(local: LocalStudio, item: EnrichItem) -> list[int]:
     """Fetch, decode, cut out, compose, measure, encode, put, one after the other; the bytes of each image."""
-    catalog, production = local.studio.pipeline.catalog, local.studio.pipeline.production
+    edition = local.studio.workbench.editions.current
     body = Path(urlsplit(item.listing.images[0].url).path).read_bytes()
     fetched = FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
     planned = plan(
-        catalog.choose(item.listing),
+        edition.catalog.choose(item.listing),
         tenant=item.listing.tenant_id,
         source_sha256=fetched.sha256,
-        channels_for=lambda variant: catalog.channels_for(item.listing, variant),
-        models_for=production.models_for,
+        channels_for=lambda variant: edition.catalog.channels_for(item.listing, variant),
+        models_for=edition.models_for,
     )
     source = decode(fetched, "0")
     shots: list[Shot | ShotFailure] = [
         Shot(source=source, variant=one.variant, key=one.key, seed=one.seed, models=one.models) for one in planned
     ]
-    for stage in local.studio.previewer.darkroom.stages:
+    for stage in edition.stages:
         shots = stage.run([shot for shot in shots if isinstance(shot, Shot)])
     sizes = [_put(local, shot, one) for shot, one in zip(shots, planned, strict=True)]
     return [size for size in sizes if size is not None]

@@ -11,7 +11,7 @@ _NET = "style"
 def style_names(settings: ServeSettings) -> frozenset[str]:
     """The names in the manifest beside the weights that serving would use; `DeployError` where there is none."""
     # It imports torch, which takes seconds; only those who check recipes pay for it.
-    from models.checkpoint import WeightsError, bundled_folder, read_manifest  # noqa: PLC0415
+    from models.manifest import WeightsError, bundled_folder, read_manifest  # noqa: PLC0415
 
     source = settings.style_weights
     folder = bundled_folder() if source is None else Path(source)

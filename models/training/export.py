@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save as to_safetensors
 
-from models.checkpoint import MANIFEST, WeightsEntry, read_manifest, write_manifest
+from models.manifest import MANIFEST, WeightsEntry, read_manifest, write_manifest
 from models.style_transfer import ARCHITECTURE, StyleTransfer
 from models.training.measure import Figures, measure
 from models.training.recipes import StyleRecipe

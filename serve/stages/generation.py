@@ -1,7 +1,7 @@
 """Generation: cut the product out, give it other colours, set it into the studio."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -74,27 +74,36 @@ class Generation:
         own = [HANDLERS[type(operation)].model for operation in variant.operations if operation.stage == self.name]
         return (ModelRef(name=self._backend.name, version=self._backend.version), *dict.fromkeys(own))
 
+    def bucket(self, _: Shot) -> tuple[str, str]:
+        """The cut-out backend, which takes photos of any shape."""
+        return self._backend.name, self._backend.version
+
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
         """Fill in pixels, mask, reference and confidence. Each source is cut out once for all its shots."""
         cutouts: dict[str, Cutout] = {}
 
-        def work(shot: Shot) -> None:
+        def work(shot: Shot) -> Shot:
             sha256 = shot.source.sha256
             if sha256 not in cutouts:
                 (cutouts[sha256],) = self._backend.cut([shot.source.pixels])
-            self._make(shot, cutouts[sha256])
+            return self._make(shot, cutouts[sha256])
 
         return each_apart(self.name, batch, work)
 
-    def _make(self, shot: Shot, cutout: Cutout) -> None:
+    def warm_up(self) -> None:
+        """Cut one small picture out: OpenCV sets itself up at the first call."""
+        self._backend.cut([np.full((64, 64, 3), 200, np.uint8)])
+
+    def _make(self, shot: Shot, cutout: Cutout) -> Shot:
         photo = shot.source.pixels
         canvas = Canvas(photo, cutout.alpha, photo)
         for operation in shot.variant.operations:
             if operation.stage == self.name:
                 canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
         canvas = fitted(canvas, shot.variant.size)
-        shot.pixels, shot.mask, shot.reference = canvas.picture, canvas.alpha, canvas.reference
-        shot.confidence = cutout.confidence
+        return replace(
+            shot, pixels=canvas.picture, mask=canvas.alpha, reference=canvas.reference, confidence=cutout.confidence
+        )
 
 
 def fitted(canvas: Canvas, size: tuple[int, int]) -> Canvas:

@@ -9,21 +9,16 @@ from serve.interfaces import Shot, ShotFailure
 log = logging.getLogger(__name__)
 
 
-def each_apart(stage: str, batch: Sequence[Shot], work: Callable[[Shot], None]) -> list[Shot | ShotFailure]:
-    """Do the work on every shot in place; one that raises becomes a failure, the others go on."""
+def each_apart(stage: str, batch: Sequence[Shot], work: Callable[[Shot], Shot]) -> list[Shot | ShotFailure]:
+    """Do the work on every shot; one that raises becomes a failure, the others go on."""
     return [_apart(stage, shot, work) for shot in batch]
 
 
-def _apart(stage: str, shot: Shot, work: Callable[[Shot], None]) -> Shot | ShotFailure:
+def _apart(stage: str, shot: Shot, work: Callable[[Shot], Shot]) -> Shot | ShotFailure:
     try:
-        work(shot)
+        return work(shot)
     except Exception as error:
         # Whatever a picture provokes in numeric code stays with that picture; the stack goes to the log.
         log.exception("stage failed", extra={"stage": stage, "key": shot.key, "outcome": "failed"})
-        return ShotFailure(
-            shot=shot,
-            stage=stage,
-            code=StageFailed.code,
-            message=f"The stage {stage} could not work on this image ({type(error).__name__}).",
-        )
-    return shot
+        reason = StageFailed(f"The stage {stage} could not work on this image ({type(error).__name__}).")
+        return ShotFailure(shot=shot, stage=stage, error=reason)

@@ -1,7 +1,7 @@
 """The quality filter: measure every finished shot and say publish, review or reject, with reasons."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from models.quality import measure
 from serve.catalog.operations import Studio
@@ -25,18 +25,25 @@ class QualityFilter:
         """None: judging leaves the picture as it is."""
         return ()
 
+    def bucket(self, shot: Shot) -> tuple[int, int]:
+        """The size: judging needs no model."""
+        return shot.variant.size
+
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
         """Give each shot its `quality`; a rejected shot is not a failure."""
         return each_apart(self.name, batch, self._judge)
 
-    def _judge(self, shot: Shot) -> None:
+    def _judge(self, shot: Shot) -> Shot:
         if shot.pixels is None or shot.mask is None:
             raise ValueError("nothing to judge: the chain must pass generation first")
         background = background_of(shot.variant)
         found = measure(shot.pixels, shot.mask, reference=shot.reference, background=background)
         measured = {name: round(float(value), 4) for name, value in asdict(found).items()}
         measured["mask_confidence"] = round(shot.confidence, 4)
-        shot.quality = self._rules.judge(shot.variant, measured)
+        return replace(shot, quality=self._rules.judge(shot.variant, measured))
+
+    def warm_up(self) -> None:
+        """Nothing is loaded here."""
 
 
 def background_of(variant: Variant) -> tuple[int, int, int] | None:

@@ -1,6 +1,7 @@
 """Style transfer: redraw a finished shot with trained styles."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,11 +10,10 @@ from serve.catalog.operations import Style
 from serve.catalog.recipe import Variant
 from serve.interfaces import Picture, Shot, ShotFailure
 from serve.schemas.result import ModelRef
-from serve.stages.isolation import each_apart
 
 
-class StyleNet(Protocol):
-    """What this stage needs of a style net; `models.style_transfer.StyleTransfer` is one."""
+class StyleCard(Protocol):
+    """What is known of a style net before it is loaded."""
 
     @property
     def name(self) -> str:
@@ -30,6 +30,10 @@ class StyleNet(Protocol):
         """The styles that it was trained for."""
         ...
 
+
+class StyleNet(StyleCard, Protocol):
+    """What this stage needs of a style net; `models.style_transfer.StyleTransfer` is one."""
+
     def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
         """Redraw each picture in the style of the same place; sizes stay."""
         ...
@@ -40,31 +44,49 @@ class StyleTransfer:
 
     name = "style_transfer"
 
-    def __init__(self, load: Callable[[], StyleNet]) -> None:
+    def __init__(self, card: StyleCard, load: Callable[[], StyleNet]) -> None:
+        self._card = card
         self._load = load
         self._net: StyleNet | None = None
 
     @property
     def net(self) -> StyleNet:
-        """The net, loaded on first use: only replicas that draw pay for it."""
+        """The net, loaded on first use: planning needs its card alone. Raise `ValueError` if it is another one."""
         if self._net is None:
-            self._net = self._load()
+            net = self._load()
+            if net.version != self._card.version:
+                raise ValueError(f"the style net is {net.version}, its manifest said {self._card.version}")
+            self._net = net
         return self._net
 
     def models(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The style net, where the chain has a style."""
         drawn = any(isinstance(operation, Style) for operation in variant.operations)
-        return (ModelRef(name=self.net.name, version=self.net.version),) if drawn else ()
+        return (ModelRef(name=self._card.name, version=self._card.version),) if drawn else ()
+
+    def bucket(self, shot: Shot) -> tuple[str, str, tuple[int, int]] | None:
+        """Net and size; None for a shot without style."""
+        return (self._card.name, self._card.version, shot.variant.size) if _styles(shot) else None
 
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-        """Redraw the shots that ask for it, styles one after another where a chain has several."""
-        return each_apart(self.name, batch, self._draw)
+        """Redraw the shots that ask for it; the first styles of all chains go through the net together, and so on."""
+        drawn = list(batch)
+        for turn in range(max((len(_styles(shot)) for shot in batch), default=0)):
+            places = [place for place, shot in enumerate(batch) if turn < len(_styles(shot))]
+            wanted = [_styles(batch[place])[turn] for place in places]
+            redrawn = self.net.apply([_pixels(drawn[place]) for place in places], [one.style for one in wanted])
+            for place, operation, picture in zip(places, wanted, redrawn, strict=True):
+                shot = drawn[place]
+                drawn[place] = replace(shot, pixels=_laid(shot, picture, operation))
+        return list(drawn)
 
-    def _draw(self, shot: Shot) -> None:
-        for operation in shot.variant.operations:
-            if isinstance(operation, Style):
-                (drawn,) = self.net.apply([_pixels(shot)], [operation.style])
-                shot.pixels = _laid(shot, drawn, operation)
+    def warm_up(self) -> None:
+        """Load the net and draw one small picture."""
+        self.net.apply([np.full((64, 64, 3), 128, np.uint8)], [next(iter(self._card.styles))])
+
+
+def _styles(shot: Shot) -> list[Style]:
+    return [operation for operation in shot.variant.operations if isinstance(operation, Style)]
 
 
 def _laid(shot: Shot, drawn: Picture, operation: Style) -> Picture:

@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from serve.budget import Budget
+from serve.batching.budget import Budget
+from serve.batching.job import Limits
+from serve.batching.slots import ComputeSlots
 from serve.catalog.catalog import Catalog
 from serve.catalog.loader import load_catalog
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Recipe, Variant
 from serve.darkroom import Darkroom
-from serve.errors import ServeError, SourceNotFound
+from serve.development import LocalDevelopment
+from serve.edition import Edition, Editions
+from serve.errors import ServeError, SourceNotFound, StageFailed
 from serve.index import SqlIndex
 from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure
 from serve.metrics import PrometheusMetrics
@@ -26,8 +30,7 @@ from serve.pipeline import Pipeline
 from serve.preview import Previewer
 from serve.production import Production
 from serve.schemas.exchange import EnrichItem
-from serve.schemas.result import ModelRef
-from serve.slots import ComputeSlots
+from serve.schemas.result import ModelRef, Quality
 from serve.storage import MemoryStore
 
 RULES = {
@@ -83,17 +86,21 @@ class Paint:
     def models(self, _: Variant) -> tuple[ModelRef, ...]:
         return (ModelRef(name="paint", version=self.version),)
 
+    def bucket(self, shot: Shot) -> str:
+        return shot.source.sha256
+
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
         self.batches.append([shot.variant.name for shot in batch])
         return [self._paint(shot) for shot in batch]
 
     def _paint(self, shot: Shot) -> Shot | ShotFailure:
         if shot.variant.name in self.failing:
-            return ShotFailure(shot=shot, stage=self.name, code="stage_failed", message="no paint")
+            return ShotFailure(shot=shot, stage=self.name, error=StageFailed("no paint"))
         width, height = shot.variant.size
-        shot.pixels = np.full((height, width, 3), shot.source.pixels.mean((0, 1)), np.uint8)
-        shot.mask = np.ones((height, width), np.float32)
-        return shot
+        pixels = np.full((height, width, 3), shot.source.pixels.mean((0, 1)), np.uint8)
+        return replace(shot, pixels=pixels, mask=np.ones((height, width), np.float32))
+
+    def warm_up(self) -> None: ...
 
 
 class Judge:
@@ -109,9 +116,15 @@ class Judge:
         return ()
 
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-        for shot in batch:
-            shot.quality = self._rules.judge(shot.variant, {"fill": self.fill.get(shot.variant.name, 0.9)})
-        return list(batch)
+        return [replace(shot, quality=self._judged(shot)) for shot in batch]
+
+    def _judged(self, shot: Shot) -> Quality:
+        return self._rules.judge(shot.variant, {"fill": self.fill.get(shot.variant.name, 0.9)})
+
+    def bucket(self, _: Shot) -> str:
+        return ""
+
+    def warm_up(self) -> None: ...
 
 
 @dataclass
@@ -168,14 +181,15 @@ def small_studio(
     used = wrap_index(index)
     registry = CollectorRegistry()
     metrics = PrometheusMetrics(registry)
-    paint, judge, fetcher, slots = Paint(), Judge(catalog.quality), DictFetcher(photos), ComputeSlots()
+    paint, judge, fetcher = Paint(), Judge(catalog.quality), DictFetcher(photos)
+    slots = ComputeSlots(Limits(8, 2**24), metrics)
+    editions = Editions(Edition(catalog, (paint, judge)))
     images, working_bytes = Budget(3), Budget(2**24)
     with ThreadPoolExecutor(4) as threads:
         darkroom = Darkroom(
-            stages=(paint, judge), slots=slots, threads=threads, limits=DecodeLimits(), working_bytes=working_bytes
+            development=LocalDevelopment(slots), threads=threads, limits=DecodeLimits(), working_bytes=working_bytes
         )
         production = Production(
-            catalog=catalog,
             fetcher=fetcher,
             darkroom=darkroom,
             store=store,
@@ -185,7 +199,7 @@ def small_studio(
             blocking=threads,
         )
         pipeline = Pipeline(
-            catalog=catalog,
+            editions=editions,
             production=production,
             store=store,
             index=used,
@@ -194,7 +208,7 @@ def small_studio(
             max_images=max_images,
             photo_wait_s=photo_wait_s,
         )
-        previewer = Previewer(catalog=catalog, darkroom=darkroom, images=images, metrics=metrics)
+        previewer = Previewer(editions=editions, darkroom=darkroom, images=images, metrics=metrics)
         try:
             yield SmallStudio(pipeline, previewer, store, index, fetcher, paint, judge, registry, images, working_bytes)
         finally:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from models.checkpoint import MANIFEST, WeightsError, bundled_folder, load_weights, read_manifest
+from models.checkpoint import load_weights
+from models.manifest import MANIFEST, WeightsError, bundled_folder, read_manifest
 from models.style_transfer import ARCHITECTURE, StyleTransfer
 
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from serve.budget import Budget
+from serve.batching.budget import Budget
+from serve.batching.job import Limits
+from serve.batching.slots import ComputeSlots
 from serve.catalog.recipe import Variant
-from serve.interfaces import Shot, ShotFailure, SourceImage
-from serve.slots import ComputeSlots
+from serve.interfaces import Caller, Shot, ShotFailure, SourceImage
+from serve.metrics import PrometheusMetrics
 
 VARIANT = Variant.model_validate({"name": "v", "operations": [{"op": "studio"}]})
 
