@@ -28,7 +28,7 @@ class Worker:
         self._settings = settings
         self._inbox = Inbox()
         self._stops = 0
-        self.metrics = Metrics(window=settings.window)
+        self.metrics = Metrics(window=settings.window, retry_topics=settings.retry_topics)
         self._client = ServeClient(settings, self._inbox)
         self._producer = ResultProducer(settings, self._inbox)
         self._transactions = (

@@ -25,13 +25,16 @@ class Credit:
         self.proofs = 0
 
     def tell(self, max_in_flight: int, max_events_per_request: int) -> None:
-        """Serve's own numbers; ours cap them. One event may always be tried, or nothing would notice room again."""
-        self._capacity = max(1, min(max_in_flight, self._limits.max_in_flight))
+        """Serve's own numbers; ours cap them.
+
+        0: no replica is there, so nothing is sent; it would only grow old in a queue. The next number ends that.
+        """
+        self._capacity = max(0, min(max_in_flight, self._limits.max_in_flight))
         self.per_request = max(1, min(max_events_per_request, self._limits.max_events_per_request))
 
     def room(self, now: float, in_flight: int, *, probing: bool) -> int:
         """How many more events may be sent now; one in an outage, unless a probe is under way."""
-        if not self.breaker.passes(now):
+        if self._capacity == 0 or not self.breaker.passes(now):
             return 0
         if self.breaker.tripped:
             return 0 if probing else 1

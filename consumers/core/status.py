@@ -18,8 +18,12 @@ class Status:
     paused: frozenset[TopicPartition]
     positions: dict[TopicPartition, int]
     window_used: dict[TopicPartition, int]
+    #: Offsets received and not done, where anything is known of the partition.
+    open: dict[TopicPartition, int]
     #: Timestamp of the oldest record that is not done, ms since 1970.
     oldest_ms: int | None
+    #: The same over the events that come for the first time: those from retry topics have waited on purpose.
+    oldest_new_ms: int | None
     breaker: BreakerState
     #: Messages that the broker has not acknowledged.
     unpublished: int
@@ -41,7 +45,7 @@ class Status:
         """Read the state of these assignments."""
         homes = list(assignments)
         # The first task of a partition is its first incomplete offset: dicts keep the order of insertion.
-        oldest = (next(iter(a.tasks.values())).origin.timestamp_ms for a in homes if a.tasks)
+        heads = [next(iter(a.tasks.values())) for a in homes if a.tasks]
         return cls(
             in_flight=in_flight,
             buffered=sum(len(a.tasks) for a in homes),
@@ -49,7 +53,11 @@ class Status:
             paused=frozenset(paused),
             positions={a.tp: a.tracker.position for a in homes if a.tracker.position is not None},
             window_used={a.tp: a.tracker.tracked for a in homes},
-            oldest_ms=min(oldest, default=None),
+            open={a.tp: a.tracker.open for a in homes if a.tracker.position is not None},
+            oldest_ms=min((task.origin.timestamp_ms for task in heads), default=None),
+            oldest_new_ms=min(
+                (task.record.timestamp_ms for task in heads if task.record.retried is None), default=None
+            ),
             breaker=breaker,
             unpublished=unpublished,
             commits_unanswered=commits_unanswered,

@@ -19,6 +19,8 @@
 - A member that the group forgot while it joined keeps its partitions without a word, and claims them as its own, also
   where others have them by now. Here it loses them first, as one does that hears of it at another time.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
+- Where fetching goes on can be asked for only with a call that may wait and raise, and the ends of partitions only with
+  one that waits. `next_offset` reads the one, `ask_for_ends` leaves the other to come.
 - Clients have no end that cannot hang: `cut` and `abandon` end one that nobody waits for any more.
 """
 
@@ -36,6 +38,7 @@ from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import KafkaError
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.producer.transaction_manager import TransactionManager
+from kafka.protocol.consumer import OffsetSpec
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import OffsetAndMetadata
 
@@ -134,6 +137,18 @@ def known_topics(consumer: KafkaConsumer) -> tuple[Mapping[str, int], Collection
 def topic_id(consumer: KafkaConsumer, topic: str) -> Any:
     """The id of a topic, as the client last heard: another one if it is made anew. None where it has none."""
     return consumer._cluster.topic_id(topic)
+
+
+def next_offset(consumer: KafkaConsumer, partition: TopicPartition) -> int | None:
+    """Where fetching goes on, past markers and gaps that were seen; None where the client does not know."""
+    state = consumer._subscription.assignment.get(partition)
+    return None if state is None or state.position is None else int(state.position.offset)
+
+
+def ask_for_ends(consumer: KafkaConsumer, partitions: Collection[TopicPartition]) -> Any:
+    """Ask the brokers for the ends of these; a future of (offsets by partition, those to ask for again)."""
+    wanted = dict.fromkeys(partitions, OffsetSpec.LATEST)
+    return consumer._manager.call_soon(consumer._fetcher._send_list_offsets_requests, wanted)
 
 
 def cut(consumer: KafkaConsumer, within_s: float) -> None:

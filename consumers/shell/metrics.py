@@ -1,7 +1,7 @@
 """What the worker shows to Prometheus. No label names an event, listing or tenant: their number has no bound."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -12,6 +12,8 @@ from consumers.core.codes import FailureCode
 from consumers.core.status import Status
 from consumers.core.tracker import Snapshot
 from consumers.records import TopicPartition
+from consumers.shell.demand import Demand
+from consumers.shell.ends import End
 from consumers.shell.notices import (
     ClientReplaced,
     CommitRefused,
@@ -31,8 +33,15 @@ _BREAKER = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN
 class Metrics:
     """The worker's counters and gauges, in a registry of their own."""
 
-    def __init__(self, registry: CollectorRegistry | None = None, *, window: int = MAX_WINDOW) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry | None = None,
+        *,
+        window: int = MAX_WINDOW,
+        retry_topics: Collection[str] = (),
+    ) -> None:
         self.registry = registry or CollectorRegistry()
+        self._demand = Demand(self.registry, retry_topics)
         self._window_size = window
         where = ["topic", "partition"]
         self._outcomes = self._counter("outcomes", "Events answered, by outcome", ["outcome"])
@@ -84,6 +93,7 @@ class Metrics:
 
     def saw(self, news: News) -> None:
         """Count an action of the engine, or what the shell has to tell."""
+        self._demand.saw(news)
         match news:
             case Finished(outcome=None, code=code):
                 self._dead.labels(code or "").inc()
@@ -123,7 +133,7 @@ class Metrics:
             case _:
                 pass
 
-    def show(self, status: Status, ends: Mapping[TopicPartition, int]) -> None:
+    def show(self, status: Status, ends: Mapping[TopicPartition, End]) -> None:
         """Show the state of the engine beside the ends of the partitions, as far as they are known."""
         self._in_flight.set(status.in_flight)
         self._buffered.set(status.buffered)
@@ -133,6 +143,7 @@ class Metrics:
         self._breaker.set(_BREAKER[status.breaker])
         self._unpublished.set(status.unpublished)
         self._unanswered.set(status.commits_unanswered)
+        self._demand.show(status, ends)
         self._lag.clear()
         self._window.clear()
         self._fill.clear()
@@ -140,7 +151,7 @@ class Metrics:
             self._window.labels(tp.topic, tp.partition).set(used)
             self._fill.labels(tp.topic, tp.partition).set(used / self._window_size)
             if tp in ends and tp in status.positions:
-                self._lag.labels(tp.topic, tp.partition).set(max(0, ends[tp] - status.positions[tp]))
+                self._lag.labels(tp.topic, tp.partition).set(max(0, ends[tp].offset - status.positions[tp]))
 
     def _observe(self, offsets: Mapping[TopicPartition, Snapshot]) -> None:
         for snapshot in offsets.values():

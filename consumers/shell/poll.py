@@ -28,6 +28,7 @@ from consumers.shell import kafka_internals
 from consumers.shell.commits import Commits
 from consumers.shell.consumer import ConsumerFactory, connect, own, source_records
 from consumers.shell.driver import Driver, Publisher, Serve, Transacting, Watcher
+from consumers.shell.ends import End, Ends
 from consumers.shell.inbox import Inbox
 from consumers.shell.lease import Lease, LeaseLost
 from consumers.shell.membership import Membership
@@ -48,7 +49,7 @@ _SETTLE_LOOK_S = 0.02
 #: Polls that fail one after another, a second apart, before the worker gives up and leaves it to its supervisor.
 _MAX_FAILED_POLLS = 60
 
-Show = Callable[[Status, dict[TopicPartition, int]], None]
+Show = Callable[[Status, dict[TopicPartition, End]], None]
 
 
 class Poller:
@@ -118,6 +119,7 @@ class Poller:
         there = learn(self._kafka, (*settings.topics, *settings.retry_topics))
         latest = [tp for tp in there if settings.offset_reset == "latest" and tp.topic not in self._delays]
         self._positions = Positions(self._kafka, latest=latest, tell=self._driver.tell, clock=self._clock)
+        self._ends = Ends(self._kafka, self._clock)
         listener = Listener(assigned=self._assigned, revoked=self._revoked, lost=self._lost)
         self._kafka.subscribe([*settings.topics, *settings.retry_topics], listener=listener)
 
@@ -140,7 +142,7 @@ class Poller:
         if look:
             self._look_at = self._clock() + _LOOK_EVERY_S
             self._topics.look(self._kafka)
-            self._show(self._driver.engine.status(), self._ends())
+            self._show(self._driver.engine.status(), self._ends.look(self._positions.unread))
 
     def close(self) -> None:
         """Leave the group, in a bounded time; what is done of the partitions is committed on the way."""
@@ -252,11 +254,6 @@ class Poller:
     def _ours(self, tps: Iterable[TopicPartition]) -> list[KafkaPartition]:
         assigned = self._kafka.assignment()
         return [KafkaPartition(*tp) for tp in tps if tp in assigned and tp not in self._positions]
-
-    def _ends(self) -> dict[TopicPartition, int]:
-        assigned = self._kafka.assignment()
-        ends = {TopicPartition(*tp): self._kafka.highwater(tp) for tp in assigned}
-        return {tp: end for tp, end in ends.items() if end is not None}
 
     # -- on the client's IO thread, while the poll thread waits --
 

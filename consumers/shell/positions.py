@@ -61,6 +61,11 @@ class Positions:
         """Whether the partition is held."""
         return tp in self._unread
 
+    @property
+    def unread(self) -> Collection[TopicPartition]:
+        """The partitions that are held."""
+        return self._unread
+
     def hold(self, tps: Iterable[TopicPartition]) -> None:
         """Fetch nothing from these until their commit is read."""
         for tp in tps:

@@ -118,6 +118,9 @@ class World:
         self.start()
 
     def tell(self, *happened: signals.Signal) -> list[actions.Action]:
+        for signal in happened:
+            if isinstance(signal, signals.CapacityChanged):
+                self.capacity = signal.max_in_flight
         done = self.engine.handle(self.now, happened)
         for action in done:
             getattr(self, f"do_{type(action).__name__.lower()}")(action)
@@ -278,6 +281,7 @@ class World:
 
     def do_send(self, action: actions.Send) -> None:
         assert 0 < len(action.items) <= LIMITS.max_events_per_request
+        assert self.capacity > 0, "something was sent though no replica is there"
         # Messages of a partition that is just leaving are no longer the engine's.
         answers = [message for message in self.outbox.values() if not isinstance(message, actions.Supersede)]
         waiting = [message for message in answers if message.record.tp in self.fetch]
@@ -414,6 +418,8 @@ class World:
         for tp in ALL_TPS:
             if tp not in self.fetch:
                 self.assign(tp)
+        # With no replica at all there would be no end.
+        self.tell(signals.CapacityChanged(LIMITS.max_in_flight, LIMITS.max_events_per_request))
         for _ in range(400):
             self.now += 100.0
             self.tell()

@@ -31,6 +31,7 @@ from consumers.records import SourceRecord, TopicPartition
 from consumers.results import UNCHANGED, ResultEvent, parse_result, shortened
 from consumers.settings import ConsumerSettings
 from consumers.shell.client import ServeClient
+from consumers.shell.ends import End
 from consumers.shell.inbox import Inbox
 from consumers.shell.logs import configure
 from consumers.shell.logs import saw as log_action
@@ -423,12 +424,14 @@ def test_metrics_count_what_the_engine_does():
         paused=frozenset({TP}),
         positions={TP: 7},
         window_used={TP: 3},
+        open={TP: 2},
         oldest_ms=int(time.time() * 1000) - 5000,
+        oldest_new_ms=None,
         breaker=BreakerState.OPEN,
         unpublished=4,
         commits_unanswered=1,
     )
-    metrics.show(status, {TP: 10})
+    metrics.show(status, {TP: End(10, 0)})
     labels = {"topic": "listings.new", "partition": "3"}
     diverted = ErrorInfo(code=FailureCode.HEAD_BLOCKED, retry=RetryClass.DELAYED, message="m")
     metrics.saw(actions.Retried("e", diverted, RetryNow(1.0)))

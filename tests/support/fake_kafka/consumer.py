@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from kafka import TopicPartition
@@ -72,6 +73,9 @@ class _Loop:
     async def sleep(self, seconds: float) -> None:
         self._consumer.on_wait(seconds)
 
+    def call_soon(self, call: Callable[..., Any], *given: Any) -> Future:
+        return Future().success(call(*given))
+
 
 class _Coordinator:
     """The client's private coordinator, as far as we use it."""
@@ -83,6 +87,33 @@ class _Coordinator:
 
     def request_rejoin(self) -> None:
         self._consumer.rejoin()
+
+
+class _Fetcher:
+    """The client's private fetcher, as far as we use it; the brokers answer at once."""
+
+    def __init__(self, consumer: "FakeConsumer") -> None:
+        self._consumer = consumer
+
+    def _send_list_offsets_requests(
+        self, wanted: Mapping[TopicPartition, int]
+    ) -> tuple[dict[TopicPartition, OffsetAndTimestamp], set[TopicPartition]]:
+        there = [tp for tp in wanted if self._consumer.broker.find(tp) is not None]
+        ends = self._consumer.end_offsets(there)
+        return {tp: OffsetAndTimestamp(end, -1, -1) for tp, end in ends.items()}, set(wanted).difference(there)
+
+
+class _Subscription:
+    """The client's private knowledge of where it is."""
+
+    def __init__(self, consumer: "FakeConsumer") -> None:
+        self._consumer = consumer
+
+    @property
+    def assignment(self) -> dict[TopicPartition, SimpleNamespace]:
+        places = self._consumer._places.items()
+        at = {tp: None if place.position is None else OffsetAndMetadata(place.position, "", -1) for tp, place in places}
+        return {tp: SimpleNamespace(position=position) for tp, position in at.items()}
 
 
 class _Cluster:
@@ -120,6 +151,8 @@ class FakeConsumer:
         self._manager = self._net = _Loop(self)
         self._coordinator = _Coordinator(self)
         self._cluster = _Cluster(broker)
+        self._fetcher = _Fetcher(self)
+        self._subscription = _Subscription(self)
         self._places: dict[TopicPartition, _Place] = {}
         self._answers: deque[Callable[[], None]] = deque()
         self._delayed: deque[tuple[_Request, CommitFate]] = deque()
