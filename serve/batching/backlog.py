@@ -7,6 +7,7 @@ the same fair way, each tenant's jobs in the order of their arrival.
 
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -14,6 +15,16 @@ from serve.batching.fair import FairClock
 from serve.batching.job import Job, Limits
 
 T = TypeVar("T")
+#: Full batches that must have gone well before a bucket that ran out of memory is trusted with one item more.
+GROW_AFTER = 64
+
+
+@dataclass(slots=True)
+class _Cap:
+    """The reduced limit of a bucket, and how many full batches went well under it."""
+
+    items: int
+    full: int = 0
 
 
 class BatchQueue(Generic[T]):
@@ -24,7 +35,7 @@ class BatchQueue(Generic[T]):
         self._clock = FairClock()
         #: rank -> bucket -> tenant -> jobs; no level holds an empty one.
         self._ranks: dict[int, dict[Hashable, dict[str, deque[Job[T]]]]] = {}
-        self._caps: dict[Hashable, int] = {}
+        self._caps: dict[Hashable, _Cap] = {}
         self._arrivals: dict[Job[T], int] = {}
         self._numbers = count()
         self._waiting = Counter[str]()
@@ -83,19 +94,23 @@ class BatchQueue(Generic[T]):
 
     def ran_out_of_memory(self, bucket: Hashable, items: int) -> None:
         """So many items of this bucket were too many: batches hold at most half of that for a while."""
-        self._caps[bucket] = max(1, items // 2)
+        self._caps[bucket] = _Cap((items + 1) // 2)
 
     def went_well(self, bucket: Hashable, items: int) -> None:
-        """A batch of so many items went through: one that was at its reduced limit may grow by one."""
+        """A batch of so many items went through: after many that were at the reduced limit it grows by one."""
         cap = self._caps.get(bucket)
-        if cap is not None and items >= cap:
-            self._caps[bucket] = cap + 1
-            if cap + 1 >= self.limits.items:
+        if cap is None or items < cap.items:
+            return
+        cap.full += 1
+        if cap.full >= GROW_AFTER:
+            self._caps[bucket] = _Cap(cap.items + 1)
+            if cap.items + 1 >= self.limits.items:
                 del self._caps[bucket]
 
     def most(self, bucket: Hashable) -> int:
         """Items that a batch of the bucket may hold at present."""
-        return self._caps.get(bucket, self.limits.items)
+        cap = self._caps.get(bucket)
+        return self.limits.items if cap is None else cap.items
 
     def _head(self, rank: int, now: float) -> Job[T] | None:
         """The oldest live job of the tenant that is next, in whatever bucket of the rank it lies."""

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from serve.batching.job import Job, Limits
 from serve.batching.backlog import BatchQueue
+from serve.batching.job import Job, Limits
 from serve.batching.recovery import Recovered, run_recovering
 from serve.catalog.operations import STAGE_ORDER
 from serve.errors import DeadlineExceeded

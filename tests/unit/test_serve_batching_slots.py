@@ -1,151 +1,234 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from serve.batching.budget import Budget
 from serve.batching.job import Limits
 from serve.batching.slots import ComputeSlots
 from serve.catalog.recipe import Variant
+from serve.development import LocalDevelopment
+from serve.errors import DeadlineExceeded
 from serve.interfaces import Caller, Shot, ShotFailure, SourceImage
 from serve.metrics import PrometheusMetrics
 
 VARIANT = Variant.model_validate({"name": "v", "operations": [{"op": "studio"}]})
+ACME = Caller("acme", float("inf"))
+PATIENCE_S = 30
 
 
 class Recorder:
-    """A stage that notes which shots it saw, and in which thread."""
+    """A stage that notes its batches, and in which thread they ran; it may wait at a gate, and pass some shots by."""
 
-    def __init__(self, name: str, log: list[str], hold: threading.Event | None = None) -> None:
+    def __init__(self, name: str = "generation", gate: threading.Event | None = None) -> None:
         self.name = name
-        self.log = log
+        self.batches: list[str] = []
         self.threads: set[int] = set()
-        self._hold = hold
+        self.began = threading.Event()
+        self.passing: set[str] = set()
+        self._gate = gate
 
     def models(self, _: Variant) -> tuple[()]:
         return ()
 
+    def bucket(self, shot: Shot) -> str | None:
+        return None if shot.key in self.passing else shot.source.format
+
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-        if self._hold is not None:
-            self._hold.wait(5)
+        self.began.set()
+        if self._gate is not None:
+            assert self._gate.wait(PATIENCE_S)
         self.threads.add(threading.get_ident())
-        self.log.extend(f"{self.name} {shot.key}" for shot in batch)
-        return list(batch)
+        self.batches.append("".join(shot.key for shot in batch))
+        return [replace(shot, seed=shot.seed + 1) for shot in batch]
+
+    def warm_up(self) -> None: ...
 
 
-def shot(key: str) -> Shot:
-    source = SourceImage(image_id=key, sha256=key, pixels=np.zeros((2, 2, 3), np.uint8), format="jpeg")
+def shot(key: str, bucket: str = "jpeg") -> Shot:
+    source = SourceImage(image_id=key, sha256=key, pixels=np.zeros((2, 2, 3), np.uint8), format=bucket)
     return Shot(source=source, variant=VARIANT, key=key, seed=0)
 
 
-def with_slots(work: Callable[[ComputeSlots], Awaitable[None]]) -> None:
+def with_slots(
+    work: Callable[[ComputeSlots], Awaitable[None]], *, items: int = 1, registry: CollectorRegistry | None = None
+) -> None:
     async def main() -> None:
-        slots = ComputeSlots()
+        slots = ComputeSlots(Limits(items, 2**40), PrometheusMetrics(registry or CollectorRegistry()))
         try:
-            await work(slots)
+            async with asyncio.timeout(PATIENCE_S):
+                await work(slots)
         finally:
             slots.close()
 
     asyncio.run(main())
 
 
+async def until(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, PATIENCE_S)
+
+
 def test_a_photo_that_was_begun_is_finished_before_the_next_one_starts() -> None:
     log: list[str] = []
-    stages = [Recorder(name, log) for name in ("generation", "style_transfer", "quality_filter")]
-
-    async def photo(slots: ComputeSlots, key: str) -> None:
-        for stage in stages:
-            await slots.run(stage, [shot(key)])
+    stages = [Recorder(name) for name in ("generation", "style_transfer", "quality_filter")]
+    for stage in stages:
+        stage.batches = log
 
     async def work(slots: ComputeSlots) -> None:
-        await asyncio.gather(*(photo(slots, key) for key in "abc"))
+        development = LocalDevelopment(slots)
+        made = await asyncio.gather(*(development.develop(stages, [shot(key)], ACME) for key in "abc"))
         assert slots.waiting == 0
+        assert [[one.seed for one in developed.shots if isinstance(one, Shot)] for developed in made] == [[3]] * 3
+        assert all(set(developed.seconds) == {stage.name for stage in stages} for developed in made)
 
     with_slots(work)
-    assert log == [f"{stage.name} {key}" for key in "abc" for stage in stages]
+    assert log == [key for key in "abc" for _ in stages]
     threads = set().union(*(stage.threads for stage in stages))
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
 
-def test_a_cancelled_batch_that_waits_never_runs_and_blocks_nobody() -> None:
-    log: list[str] = []
-    hold = threading.Event()
+def test_what_waits_for_the_slot_becomes_one_batch_across_events() -> None:
+    gate = threading.Event()
+    stage = Recorder(gate=gate)
+    registry = CollectorRegistry()
 
     async def work(slots: ComputeSlots) -> None:
-        first = asyncio.create_task(slots.run(Recorder("generation", log, hold), [shot("first")]))
-        gone = asyncio.create_task(slots.run(Recorder("generation", log), [shot("gone")]))
-        last = asyncio.create_task(slots.run(Recorder("generation", log), [shot("last")]))
-        await asyncio.sleep(0.01)
+        tasks = [asyncio.create_task(slots.run(stage, [shot("a")], ACME))]
+        await until(stage.began)
+        tasks += [asyncio.create_task(slots.run(stage, [shot(key)], Caller(key, float("inf")))) for key in "bcdef"]
+        await asyncio.sleep(0)
+        assert slots.waiting == 5
+        gate.set()
+        for task, key in zip(tasks, "abcdef", strict=True):
+            assert [one.key for one in (await task).shots if isinstance(one, Shot)] == [key]
+
+    with_slots(work, items=4, registry=registry)
+    assert stage.batches == ["a", "bcde", "f"]
+    fill = registry.get_sample_value("vitrine_batch_fill_sum", {"stage": "generation"})
+    assert fill == (1 + 4 + 1) / 4
+    assert registry.get_sample_value("vitrine_stage_runs_total", {"stage": "generation", "outcome": "ok"}) == 6
+
+
+def test_shots_without_bucket_pass_and_those_of_different_buckets_go_apart() -> None:
+    stage = Recorder()
+    stage.passing = {"p"}
+
+    async def work(slots: ComputeSlots) -> None:
+        worked = await slots.run(stage, [shot("a"), shot("p"), shot("b", "png"), shot("c")], ACME)
+        assert [(one.key, one.seed) for one in worked.shots if isinstance(one, Shot)] == [
+            ("a", 1),
+            ("p", 0),
+            ("b", 1),
+            ("c", 1),
+        ]
+        assert (await slots.run(stage, [], ACME)).shots == []
+
+    with_slots(work, items=8)
+    assert sorted(stage.batches) == ["ac", "b"]
+
+
+def test_a_cancelled_batch_that_waits_never_runs_and_blocks_nobody() -> None:
+    gate = threading.Event()
+    stage = Recorder(gate=gate)
+
+    async def work(slots: ComputeSlots) -> None:
+        first = asyncio.create_task(slots.run(stage, [shot("a")], ACME))
+        await until(stage.began)
+        gone = asyncio.create_task(slots.run(stage, [shot("x")], ACME))
+        last = asyncio.create_task(slots.run(stage, [shot("b")], ACME))
+        await asyncio.sleep(0)
         gone.cancel()
-        hold.set()
-        await first
-        await last
+        await asyncio.sleep(0)
+        assert slots.waiting == 1
+        gate.set()
+        await asyncio.gather(first, last)
         assert gone.cancelled()
 
     with_slots(work)
-    assert log == ["generation first", "generation last"]
+    assert stage.batches == ["a", "b"]
 
 
-def test_the_slot_is_free_again_after_an_error() -> None:
-    class Broken(Recorder):
-        def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-            raise RuntimeError("out of memory")
-
-    log: list[str] = []
+def test_what_has_not_begun_by_its_deadline_is_told_so_and_never_runs() -> None:
+    gate = threading.Event()
+    stage = Recorder(gate=gate)
 
     async def work(slots: ComputeSlots) -> None:
-        with pytest.raises(RuntimeError):
-            await slots.run(Broken("generation", log), [shot("a")])
-        await slots.run(Recorder("generation", log), [shot("b")])
-        assert await slots.run(Recorder("generation", log), []) == []
+        now = asyncio.get_running_loop().time()
+        first = asyncio.create_task(slots.run(stage, [shot("a")], Caller("acme", now + 0.01)))
+        await until(stage.began)
+        late = asyncio.create_task(slots.run(stage, [shot("x")], Caller("acme", now + 0.02)))
+        with pytest.raises(DeadlineExceeded):
+            await late
+        assert slots.waiting == 0
+        gate.set()
+        # What had begun is finished: the time is spent anyway, and its caller decides what becomes of it.
+        assert len((await first).shots) == 1
 
     with_slots(work)
-    assert log == ["generation b"]
+    assert stage.batches == ["a"]
 
 
-@given(st.integers(1, 50), st.lists(st.tuples(st.integers(0, 80), st.booleans()), max_size=20))
-def test_a_budget_is_never_overdrawn_and_all_comes_back(total: int, wishes: list[tuple[int, bool]]) -> None:
-    async def main() -> None:
-        budget = Budget(total)
-        most = 0
+def test_the_slot_is_free_again_after_an_error_and_the_shot_alone_fails() -> None:
+    class Broken(Recorder):
+        def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
+            if any(one.key == "x" for one in batch):
+                raise RuntimeError("no such colour")
+            return super().run(batch)
 
-        async def holder(amount: int) -> None:
-            nonlocal most
-            async with budget.take(amount):
-                most = max(most, budget.used)
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
+    async def work(slots: ComputeSlots) -> None:
+        stage = Broken()
+        a, x, b = (await slots.run(stage, [shot(key) for key in "axb"], ACME)).shots
+        assert isinstance(x, ShotFailure)
+        assert (x.error.code, x.stage) == ("stage_failed", "generation")
+        assert isinstance(a, Shot)
+        assert isinstance(b, Shot)
+        assert len((await slots.run(stage, [shot("c")], ACME)).shots) == 1
 
-        tasks = [asyncio.create_task(holder(amount)) for amount, _ in wishes]
+    with_slots(work, items=8)
+
+
+def test_batches_shrink_when_memory_does_not_suffice() -> None:
+    class Small(Recorder):
+        def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
+            if len(batch) > 2:
+                raise MemoryError
+            return super().run(batch)
+
+    gate = threading.Event()
+    stage = Small(gate=gate)
+
+    async def work(slots: ComputeSlots) -> None:
+        tasks = [asyncio.create_task(slots.run(stage, [shot(key)], ACME)) for key in "abcdefghij"]
+        await until(stage.began)
+        gate.set()
+        done = [one for task in tasks for one in (await task).shots]
+        assert [one.key for one in done if isinstance(one, Shot)] == list("abcdefghij")
+
+    with_slots(work, items=4)
+    # Four do not fit: they are halved, and so are the batches to come.
+    assert stage.batches == ["a", "bc", "de", "fg", "hi", "j"]
+
+
+def test_a_stuck_batch_is_seen_and_other_work_can_be_put_between_batches() -> None:
+    gate = threading.Event()
+    stage = Recorder(gate=gate)
+
+    async def work(slots: ComputeSlots) -> None:
+        assert slots.busy_s() == 0
+        task = asyncio.create_task(slots.run(stage, [shot("a")], ACME))
+        await until(stage.began)
+        assert slots.busy_s() > 0
+        threads: list[int] = []
+        other = slots.submit(lambda: threads.append(threading.get_ident()))
+        gate.set()
+        await asyncio.wrap_future(other)
+        await task
+        assert set(threads) == stage.threads
         await asyncio.sleep(0)
-        for task, (_, cancelled) in zip(tasks, wishes, strict=True):
-            if cancelled:
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert most <= total
-        assert (budget.used, budget.waiting) == (0, 0)
+        assert slots.busy_s() == 0
 
-    asyncio.run(main())
-
-
-def test_a_budget_serves_in_order_so_that_a_large_wish_is_not_starved() -> None:
-    async def main() -> None:
-        budget, served = Budget(10), list[int]()
-
-        async def holder(amount: int) -> None:
-            async with budget.take(amount):
-                served.append(amount)
-                await asyncio.sleep(0)
-
-        await asyncio.gather(*(holder(amount) for amount in (6, 100, 1, 2)))
-        assert served == [6, 100, 1, 2]
-
-    asyncio.run(main())
-    with pytest.raises(ValueError, match="positive"):
-        Budget(0)
+    with_slots(work)
