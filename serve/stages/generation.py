@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from models.backdrops import Plain
 from models.cutout import Cutout, MaskBackend
 from models.recolor import recolor
 from models.studio import compose
@@ -36,7 +37,7 @@ def _studio(canvas: Canvas, operation: Studio, shot: Shot) -> Canvas:
         canvas.picture,
         canvas.alpha,
         size=shot.variant.size,
-        background=rgb(operation.background),
+        backdrop=Plain(rgb(operation.background)),
         fill=operation.fill,
         shadow=operation.shadow == "contact",
         seed=shot.seed,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.backdrops import Plain
 from models.matting import decontaminate, guided_filter, refine
 from models.pictures import Mask, Picture
 from models.studio import StudioShot, compose
@@ -23,7 +24,8 @@ def product(height: int = 120, width: int = 90, colour: tuple[int, int, int] = (
 
 def shoot(size: tuple[int, int] = (200, 200), fill: float = 0.85, **options: object) -> StudioShot:
     picture, alpha = product()
-    settings_ = {"background": WHITE, "shadow": True, "seed": 1} | options
+    colour = options.pop("background", WHITE)
+    settings_ = {"backdrop": Plain(colour), "shadow": True, "seed": 1} | options  # type: ignore[arg-type]
     return compose(picture, alpha, size=size, fill=fill, **settings_)  # type: ignore[arg-type]
 
 
@@ -90,7 +92,9 @@ def test_same_seed_same_picture_other_seed_other_grain() -> None:
 def test_reference_shows_the_product_before() -> None:
     picture, alpha = product()
     other, _ = product(colour=(20, 40, 150))
-    shot = compose(other, alpha, size=(200, 200), background=WHITE, fill=0.8, shadow=True, seed=1, reference=picture)
+    shot = compose(
+        other, alpha, size=(200, 200), backdrop=Plain(WHITE), fill=0.8, shadow=True, seed=1, reference=picture
+    )
     inside = shot.mask > 0.99
     assert np.abs(shot.reference[inside].mean(0) - [160, 30, 40]).max() < 4
     assert np.abs(shot.pixels[inside].mean(0) - [20, 40, 150]).max() < 4
@@ -101,7 +105,7 @@ def test_reference_shows_the_product_before() -> None:
 def test_odd_shapes_and_empty_alpha(shape: tuple[int, int], level: float) -> None:
     picture = np.full((*shape, 3), 90, np.uint8)
     shot = compose(
-        picture, np.full(shape, level, np.float32), size=(128, 96), background=WHITE, fill=0.9, shadow=True, seed=3
+        picture, np.full(shape, level, np.float32), size=(128, 96), backdrop=Plain(WHITE), fill=0.9, shadow=True, seed=3
     )
     assert shot.pixels.shape == (96, 128, 3)
     # A ribbon 4,000 times 16 is thinner than a pixel once it fits into the frame.
