@@ -34,8 +34,6 @@ class Scene:
     paint: Painter
     pose: Pose
     light: Light
-    #: Raised when its pictures change; part of object keys.
-    version: int = 1
     #: Where wall and floor meet or the table ends, in units from the top; needed by all but lying products.
     seam: Callable[[Frame], float] = nowhere
     #: Standing: how far below the seam the product's lowest point is, in units.

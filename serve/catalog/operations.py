@@ -2,7 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from models.scenes.registry import SCENES
 
 HexColour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -36,6 +38,28 @@ class Studio(_Operation):
     shadow: Literal["contact", "none"] = "contact"
 
 
+class Scene(_Operation):
+    """Cut the product out and set it into a scene drawn by code, in the light and shadow of that place."""
+
+    stage = "generation"
+    # No model was trained for it, but part of the picture was never in front of a camera.
+    digital_source_type = "compositeSynthetic"
+    op: Literal["scene"] = "scene"
+    scene: str
+    #: Where the light comes from; left out, from the scene's own side.
+    light: Literal["left", "right", "top"] | None = None
+    #: Share of the frame's limiting side that the product takes; less where the scene leaves less room.
+    fill: float = Field(default=0.78, gt=0.2, le=1)
+    shadow: Literal["soft", "none"] = "soft"
+
+    @field_validator("scene")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SCENES:
+            raise ValueError(f"unknown scene {name!r}; known: {', '.join(sorted(SCENES))}")
+        return name
+
+
 class Style(_Operation):
     """Redraw the picture with a trained style."""
 
@@ -48,7 +72,7 @@ class Style(_Operation):
     area: Literal["picture", "product"] = "picture"
 
 
-Operation = Annotated[Recolor | Studio | Style, Field(discriminator="op")]
+Operation = Annotated[Recolor | Studio | Scene | Style, Field(discriminator="op")]
 
 #: The order of the stages; a chain of operations must follow it.
 STAGE_ORDER = ("generation", "style_transfer", "quality_filter")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from serve.catalog.channel import Channel
-from serve.catalog.operations import Studio
 from serve.catalog.recipe import Recipe, Variant
 from serve.schemas.result import ModelRef
 
@@ -15,7 +14,12 @@ KEY_SCHEME = 1
 #: Quality of lossy output files; `serve.pictures.encoding` lowers it where a channel's byte limit demands it.
 ENCODING_QUALITY = 92
 #: IPTC codes of operations, the one that says most about a model's part last.
-_MADE_BY_A_MODEL = ("algorithmicallyEnhanced", "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia")
+_MADE_BY_A_MODEL = (
+    "algorithmicallyEnhanced",
+    "compositeSynthetic",
+    "compositeWithTrainedAlgorithmicMedia",
+    "trainedAlgorithmicMedia",
+)
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
 
 
@@ -38,9 +42,8 @@ class PlannedShot:
 
     @property
     def background(self) -> str | None:
-        """The background that the chain asks for, `#rrggbb` in small letters; None where it keeps that of the photo."""
-        wanted = [operation.background for operation in self.variant.operations if isinstance(operation, Studio)]
-        return wanted[-1].lower() if wanted else None
+        """The colour that the chain asks for, `#rrggbb` in small letters; None for scenes and the photo's own."""
+        return self.variant.background
 
     @property
     def digital_source_type(self) -> str:

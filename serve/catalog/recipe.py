@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from serve.catalog.operations import STAGE_ORDER, Operation
+from serve.catalog.operations import STAGE_ORDER, Operation, Scene, Studio
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Side = Annotated[int, Field(ge=64, le=5000)]
@@ -23,6 +23,12 @@ class Variant(_Data):
     size: tuple[Side, Side] = (1000, 1000)
     format: Literal["jpeg", "png", "webp", "avif"] = "jpeg"
     channels: list[Name] = []
+
+    @property
+    def background(self) -> str | None:
+        """The colour that the chain asks for, `#rrggbb` in small letters; None for scenes and the photo's own."""
+        grounds = [operation for operation in self.operations if isinstance(operation, Studio | Scene)]
+        return grounds[-1].background.lower() if grounds and isinstance(grounds[-1], Studio) else None
 
     @model_validator(mode="after")
     def _stages_in_order(self) -> Self:

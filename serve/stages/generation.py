@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from models.backdrops import Plain
+from models.backdrops import InScene, Plain
 from models.cutout import Cutout, MaskBackend
 from models.recolor import recolor
+from models.scenes.registry import SCENES
 from models.studio import compose
-from serve.catalog.operations import Recolor, Studio
+from serve.catalog.operations import Recolor, Scene, Studio
 from serve.catalog.recipe import Variant
 from serve.interfaces import Mask, Picture, Shot, ShotFailure
 from serve.schemas.result import ModelRef
@@ -47,6 +48,22 @@ def _studio(canvas: Canvas, operation: Studio, shot: Shot) -> Canvas:
     return Canvas(made.pixels, made.mask, made.reference)
 
 
+def _scene(canvas: Canvas, operation: Scene, shot: Shot) -> Canvas:
+    scene = SCENES[operation.scene]
+    light = scene.light if operation.light is None else replace(scene.light, side=operation.light)
+    made = compose(
+        canvas.picture,
+        canvas.alpha,
+        size=shot.variant.size,
+        backdrop=InScene(scene, light),
+        fill=operation.fill,
+        shadow=operation.shadow == "soft",
+        seed=shot.seed,
+        reference=None if canvas.reference is canvas.picture else canvas.reference,
+    )
+    return Canvas(made.pixels, made.mask, made.reference)
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
     """How an operation is carried out, and the name of the algorithm in object keys: raise its version with it."""
@@ -59,6 +76,7 @@ class Handler:
 HANDLERS: Mapping[type, Handler] = {
     Recolor: Handler(_recolor, ModelRef(name="recolor", version="1")),
     Studio: Handler(_studio, ModelRef(name="studio", version="1")),
+    Scene: Handler(_scene, ModelRef(name="scene", version="1")),
 }
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from models.quality import measure
-from serve.catalog.operations import Studio
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Variant
 from serve.interfaces import Shot, ShotFailure
@@ -47,6 +46,5 @@ class QualityFilter:
 
 
 def background_of(variant: Variant) -> tuple[int, int, int] | None:
-    """The background that the chain asks for, as sRGB; None where it keeps that of the photo."""
-    wanted = [operation.background for operation in variant.operations if isinstance(operation, Studio)]
-    return rgb(wanted[-1]) if wanted else None
+    """The background that the chain asks for, as sRGB; None for scenes and where it keeps that of the photo."""
+    return rgb(variant.background) if variant.background else None
