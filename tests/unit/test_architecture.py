@@ -29,7 +29,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     [
         ("models/cutout.py", "import pydantic", "Models know no services"),
         ("consumers/events.py", "import serve.interfaces", "Consumers know only the data contracts"),
-        ("consumers/events.py", "import serve.budget", "Consumers know only the data contracts"),
+        ("consumers/events.py", "import serve.batching", "Consumers know only the data contracts"),
         ("consumers/core/engine.py", "import time", "The decision core of the consumers does no I/O"),
         ("consumers/dead_letters.py", "import consumers.shell.poll", "Consumers: one-way layers"),
         ("serve/errors.py", "import ray", "Only serve.app knows Ray"),
