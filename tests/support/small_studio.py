@@ -160,6 +160,7 @@ class SmallStudio:
     registry: CollectorRegistry
     images: Budget
     working_bytes: Budget
+    editions: Editions
 
 
 @contextmanager
@@ -210,7 +211,9 @@ def small_studio(
         )
         previewer = Previewer(editions=editions, darkroom=darkroom, images=images, metrics=metrics)
         try:
-            yield SmallStudio(pipeline, previewer, store, index, fetcher, paint, judge, registry, images, working_bytes)
+            yield SmallStudio(
+                pipeline, previewer, store, index, fetcher, paint, judge, registry, images, working_bytes, editions
+            )
         finally:
             slots.close()
             index.close()
