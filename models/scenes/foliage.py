@@ -27,15 +27,15 @@ def foliage(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
     wall *= (trowel * falloff(frame, light, 1.06, 0.92) * vignette(frame, 0.08))[..., None]
     picture, cover = _twigs(small, rng, light)
     cover = resized(cover, (frame.width, frame.height))[..., None]
-    wall += (resized(picture, (frame.width, frame.height)) - wall * 1) * np.clip(cover, 0, 1)
+    wall += (resized(picture, (frame.width, frame.height)) - wall) * np.clip(cover, 0, 1)
     return wall
 
 
 def _sun(frame: Frame, rng: np.random.Generator, light: Light) -> Field:
     """Share of sunlight 0..1: a bright field, shaded by leaves near (sharp) and far (soft)."""
     sun = np.ones(frame.shape, np.float32)
-    for sigma, depth, count in ((0.026, 0.42, 7), (0.009, 0.50, 4)):
-        shade = leaves.silhouettes(frame, _around(frame, rng, light, round(count * frame.wide * frame.high)))
+    for sigma, depth, count in ((0.030, 0.40, 12), (0.010, 0.46, 8)):
+        shade = leaves.silhouettes(frame, _around(frame, rng, light, round(count * min(4.0, frame.wide * frame.high))))
         sun *= 1 - depth * blurred(shade, sigma * frame.unit)
     return np.asarray(0.10 + 0.90 * sun, np.float32)
 
@@ -43,10 +43,10 @@ def _sun(frame: Frame, rng: np.random.Generator, light: Light) -> Field:
 def _around(frame: Frame, rng: np.random.Generator, light: Light, count: int) -> Iterator[leaves.Outline]:
     """Twigs that hang in from the side of the light; few reach the middle."""
     for _ in range(count):
-        x = frame.width * (0.5 + 0.75 * light.source[0] + rng.normal(0, 0.42))
-        y = frame.height * (0.5 + 0.80 * light.source[1] + rng.normal(0, 0.30))
+        x = frame.width * (0.5 + 0.62 * light.source[0] + rng.normal(0, 0.45))
+        y = frame.height * (0.5 + 0.66 * light.source[1] + rng.normal(0, 0.34))
         inwards = np.arctan2(0.55 * frame.height - y, 0.5 * frame.width - x) + rng.normal(0, 0.5)
-        yield from leaves.twig(rng, (x, y), float(inwards), frame.unit * rng.uniform(0.28, 0.5))
+        yield from leaves.twig(rng, (x, y), float(inwards), frame.unit * rng.uniform(0.34, 0.62))
 
 
 def _twigs(frame: Frame, rng: np.random.Generator, light: Light) -> tuple[Floats, Field]:
@@ -54,12 +54,12 @@ def _twigs(frame: Frame, rng: np.random.Generator, light: Light) -> tuple[Floats
     picture = np.full((*frame.shape, 3), _GREENS[1], np.float32)
     cover = np.zeros(frame.shape, np.float32)
     side = -1.0 if light.source[0] > 0 else 1.0
-    for corner, count in (((-side, -1.0), 4), ((side, 1.0), 3)):
+    for corner, count in (((-side, -1.0), 7), ((side, 1.0), 6)):
         for _ in range(count):
-            x = frame.width * (0.5 + 0.54 * corner[0]) + frame.unit * rng.normal(0, 0.11)
-            y = frame.height * (0.5 + 0.54 * corner[1]) + frame.unit * rng.normal(0, 0.11)
+            x = frame.width * (0.5 + 0.51 * corner[0]) + frame.unit * rng.normal(0, 0.12)
+            y = frame.height * (0.5 + 0.51 * corner[1]) + frame.unit * rng.normal(0, 0.12)
             inwards = np.arctan2(frame.height / 2 - y, frame.width / 2 - x) + rng.normal(0, 0.55)
-            for outline in leaves.twig(rng, (x, y), float(inwards), frame.unit * rng.uniform(0.18, 0.30)):
+            for outline in leaves.twig(rng, (x, y), float(inwards), frame.unit * rng.uniform(0.22, 0.36)):
                 leaves.fill(picture, outline, _GREENS[int(rng.integers(len(_GREENS)))])
                 leaves.fill(cover, outline, (1.0, 1.0, 1.0))
     sigma = 0.014 * frame.unit

@@ -3,13 +3,15 @@
 import numpy as np
 
 from models.pictures import Floats
-from models.scenes.frame import Colour, Field, Frame, between, noise
+from models.scenes.frame import Colour, Field, Frame, between, blurred, noise
 from models.scenes.light import Light, falloff, vignette
 
-_FLAX: Colour = (0.865, 0.835, 0.780)
-_SHADE: Colour = (0.660, 0.615, 0.545)
+_FLAX: Colour = (0.900, 0.870, 0.815)
+_SHADE: Colour = (0.690, 0.645, 0.575)
 #: Threads per unit.
 _THREADS = 150
+#: Creases: how many per unit, and how high they stand, in units.
+_CREASES = ((1.6, 0.014), (3.4, 0.006))
 
 
 def linen(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
@@ -27,9 +29,9 @@ def linen(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
 
 def _folds(frame: Frame, rng: np.random.Generator) -> Field:
     """Height of the cloth in units: long creases that run slantwise."""
-    long = noise(frame, rng, 2.6, 1.2)
-    crease = 1 - np.abs(noise(frame, rng, 1.7, 1.1))
-    return np.asarray(0.030 * long + 0.022 * crease + 0.004 * noise(frame, rng, 9, 6), np.float32)
+    long = noise(frame, rng, 2.2, 1.3)
+    crease = sum(width * np.exp(-np.abs(noise(frame, rng, cells, 0.7 * cells)) / 0.20) for cells, width in _CREASES)
+    return blurred(np.asarray(0.030 * long + crease, np.float32), 0.013 * frame.unit)
 
 
 def _weave(frame: Frame, rng: np.random.Generator, relief: Field) -> Field:

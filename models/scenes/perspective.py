@@ -9,6 +9,9 @@ import numpy as np
 from models.pictures import Floats
 from models.scenes.frame import Frame
 
+#: Pixels of the plan for one of the nearest row of the picture.
+_DETAIL = 0.85
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -24,24 +27,23 @@ class Floor:
     focal: float = 1.6
 
 
-def receding(frame: Frame, floor: Floor, surface: Callable[[Frame, float], Floats]) -> Floats:
-    """The surface in perspective, `[H, W, 3]`; above the seam it means nothing.
+def receding(frame: Frame, floor: Floor, surface: Callable[[Frame, float], Floats]) -> tuple[int, Floats]:
+    """The surface in perspective: the frame's row at which it begins, and the rows from there, `[rows, W, 3]`.
 
     `surface(plan, side)` paints it as seen from straight above; `side` is the plan's short side in units.
     """
     far, near = floor.horizon, frame.high - floor.seam + floor.horizon
     wide = frame.wide * floor.camera / far
     deep = floor.focal * floor.camera * (1 / far - 1 / near)
-    scale = frame.unit * min(1.1, near / floor.camera)
+    scale = _DETAIL * frame.unit * min(1.2, near / floor.camera)
     plan = Frame(max(8, round(wide * scale)), max(8, round(deep * scale)))
     flat = surface(plan, min(wide, deep))
-    half = plan.width * far / near / 2
-    middle = plan.width / 2
+    half, middle = plan.width * far / near / 2, plan.width / 2
+    top = min(max(0, int(floor.seam * frame.unit)), frame.height - 1)
     corners = [[0, 0], [plan.width, 0], [middle + half, plan.height], [middle - half, plan.height]]
-    top = floor.seam * frame.unit
-    target = [[0, top], [frame.width, top], [frame.width, frame.height], [0, frame.height]]
+    rows = frame.height - top
+    target = [[0, 0], [frame.width, 0], [frame.width, rows], [0, rows]]
     view = cv2.getPerspectiveTransform(np.array(corners, np.float32), np.array(target, np.float32))
-    seen = cv2.warpPerspective(
-        flat, view, (frame.width, frame.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(seen, np.float32)
+    size = (frame.width, rows)
+    seen = cv2.warpPerspective(flat, view, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return top, np.asarray(seen, np.float32)

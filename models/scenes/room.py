@@ -46,9 +46,9 @@ def _room(frame: Frame, rng: np.random.Generator, light: Light, seam: float) -> 
     board = np.array(_SKIRTING, np.float32) * (falloff(frame, light, 1.0, 0.86) * lip)[..., None]
     room += (board - room) * skirting[..., None]
     room = blurred(room, 0.0022 * frame.unit)
-    floor = _floor(frame, rng, light, seam)
-    there = np.clip((y - seam) / edge, 0, 1)
-    room += (floor - room) * there[..., None]
+    top, floor = _floor(frame, rng, light, seam)
+    there = np.clip((y[top:] - seam) / edge, 0, 1)
+    room[top:] += (floor - room[top:]) * there[..., None]
     room *= vignette(frame, 0.12)[..., None]
     return room
 
@@ -62,17 +62,17 @@ def _wall(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
     return np.asarray(np.array(_PAINT, np.float32) * (lit * roller)[..., None], np.float32)
 
 
-def _floor(frame: Frame, rng: np.random.Generator, light: Light, seam: float) -> Floats:
-    """Boards that run towards the wall, with its pale reflection and a dark joint."""
+def _floor(frame: Frame, rng: np.random.Generator, light: Light, seam: float) -> tuple[int, Floats]:
+    """Boards that run towards the wall, with its pale reflection and a dark joint: first row, and all from there."""
 
     def laid(plan: Frame, side: float) -> Floats:
         return boards(plan, rng, 0.135 / side, _FLOOR_PALE, _FLOOR_DEEP)
 
-    floor = receding(frame, Floor(seam), laid)
-    _, y = frame.axes()
+    top, floor = receding(frame, Floor(seam), laid)
+    y = frame.axes()[1][top:]
     depth = np.clip((y - seam) / 0.26, 0, 1)
     joint = 1 - 0.42 * np.exp(-np.maximum(y - seam, 0) / 0.014) - 0.10 * (1 - depth)
-    floor *= (falloff(frame, light, 1.05, 0.86) * joint)[..., None]
+    floor *= (falloff(frame, light, 1.05, 0.86)[top:] * joint)[..., None]
     sheen = 0.24 * (1 - depth) ** 1.5
     floor += (np.array(_PAINT, np.float32) * 0.95 - floor) * sheen[..., None]
-    return floor
+    return top, floor

@@ -19,10 +19,9 @@ def terrace(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
     """Leaves and spots of sun far behind, the table sharp in front and blurred where it ends."""
     garden = _garden(frame, rng, light)
     edge = edge_of(frame)
-    table = _table(frame, rng, light, edge)
-    _, y = frame.axes()
-    there = smoothstep(np.broadcast_to(y, frame.shape) - np.float32(edge), -0.010, 0.010)
-    garden += (table - garden) * there[..., None]
+    top, table = _table(frame, rng, light, edge)
+    there = smoothstep(frame.axes()[1][top:] - np.float32(edge), -0.010, 0.010)
+    garden[top:] += (table - garden[top:]) * there[..., None]
     garden *= vignette(frame, 0.14)[..., None]
     return garden
 
@@ -82,17 +81,17 @@ def _disc(garden: Floats, x: float, y: float, radius: float, strength: float) ->
     garden[rows, columns] += (np.array(_SUN, np.float32) - garden[rows, columns]) * share[..., None]
 
 
-def _table(frame: Frame, rng: np.random.Generator, light: Light, edge: float) -> Floats:
-    """Boards in perspective; the far edge is out of focus and takes the green."""
+def _table(frame: Frame, rng: np.random.Generator, light: Light, edge: float) -> tuple[int, Floats]:
+    """Boards in perspective; the far edge is out of focus and takes the green: first row, and all from there."""
 
     def laid(plan: Frame, side: float) -> Floats:
         return boards(plan, rng, 0.20 / side)
 
-    sharp = receding(frame, Floor(edge - 0.01, horizon=0.30, camera=0.55), laid)
-    _, y = frame.axes()
-    depth = smoothstep(np.broadcast_to(y - edge, frame.shape), 0.0, 0.14)[..., None]
+    top, sharp = receding(frame, Floor(edge - 0.012, horizon=0.30, camera=0.55), laid)
+    y = frame.axes()[1][top:]
+    depth = smoothstep(y - edge, 0.0, 0.14)[..., None]
     soft = blurred(sharp, 0.008 * frame.unit)
     table = soft + (sharp - soft) * depth
-    table *= falloff(frame, light, 1.08, 0.86)[..., None]
+    table *= falloff(frame, light, 1.08, 0.86)[top:, :, None]
     table += (np.array(_GLOW, np.float32) - table) * (0.28 * (1 - depth))
-    return table
+    return top, table
