@@ -42,6 +42,19 @@ def guided_filter(guide: Floats, source: Mask, radius: int, epsilon: float) -> M
     return np.asarray((box(slope, radius) * guide).sum(-1) + box(offset, radius), dtype=np.float32)
 
 
+def window_of(alpha: Mask) -> tuple[slice, slice]:
+    """The product's part of the photo, with room for soft edges: the rest need not be worked on.
+
+    Raise `IndexError` for an alpha that is 0 everywhere.
+    """
+    rows, columns = np.flatnonzero((alpha > 0).any(1)), np.flatnonzero((alpha > 0).any(0))
+    margin = 4 + min(alpha.shape) // 40
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
+    )
+
+
 def _guide_of(picture: Picture, size: tuple[int, int]) -> Floats:
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if picture.shape[1::-1] != size else picture
     return np.asarray(small, dtype=np.float32) / np.float32(255)
