@@ -8,7 +8,9 @@ the same fair way, each tenant's jobs in the order of their arrival.
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from typing import Generic, TypeVar
 
 from serve.batching.fair import FairClock
@@ -124,23 +126,26 @@ class BatchQueue(Generic[T]):
 
     def _fill(self, head: Job[T], now: float) -> list[Job[T]]:
         tenants = self._ranks[head.rank][head.bucket]
-        heads = {tenant: job for tenant, jobs in tenants.items() if (job := _live(jobs, now)) is not None}
+        numbers = count()
+        turns = [(-inf, next(numbers), head)]
+        for tenant, jobs in tenants.items():
+            if tenant != head.tenant and (job := _live(jobs, now)) is not None:
+                turns.append((self._clock.start_of(tenant), next(numbers), job))
+        heapify(turns)
         items, size = self.most(head.bucket), self.limits.bytes
         batch: list[Job[T]] = []
-        job = head
-        while True:
+        while turns and (items > 0 or not batch):
+            _, _, job = heappop(turns)
+            # A head that does not fit ends its tenant's turn: what came later must not overtake it.
+            if batch and (job.items > items or job.bytes > size):
+                continue
             self.remove(job)
             self._clock.charge(job.tenant, job.items)
             batch.append(job)
             items, size = items - job.items, size - job.bytes
-            del heads[job.tenant]
             if (following := _live(tenants.get(job.tenant, ()), now)) is not None:
-                heads[job.tenant] = following
-            # A head that does not fit ends its tenant's turn: what came later must not overtake it.
-            heads = {tenant: one for tenant, one in heads.items() if one.items <= items and one.bytes <= size}
-            if not heads:
-                return batch
-            job = heads[self._clock.first(heads)]
+                heappush(turns, (self._clock.start_of(job.tenant), next(numbers), following))
+        return batch
 
 
 def _live(jobs: Iterable[Job[T]], now: float) -> Job[T] | None:
