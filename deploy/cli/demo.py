@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.console import err, out, print_json
-from deploy.cli.options import EndpointOption, GivenKafkaOption, JsonOption
+from deploy.cli.options import EndpointOption, GivenKafkaOption, JsonOption, RayAddressOption
 from deploy.demo.live import View
 from deploy.demo.options import DemoOptions
 from deploy.demo.run import Demo
@@ -26,8 +26,12 @@ def demo(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=2000, help="Listings; 8 troublesome events come on top.")] = 24,
     recipe: Annotated[
-        str, typer.Option(help="What to make of each photo; `vitrine recipes list` shows them.")
-    ] = "everything",
+        str | None,
+        typer.Option(
+            help="What to make of each photo; `vitrine recipes list` shows them. Without it, most get "
+            "`everything` and a few are set into scenes."
+        ),
+    ] = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for everything that the run leaves.")] = Path(
         "out/demo"
     ),
@@ -36,6 +40,7 @@ def demo(
     store: Annotated[StoreKind, typer.Option(help="Which S3-compatible store to start.")] = StoreKind.EMBEDDED,
     bootstrap: GivenKafkaOption = None,
     endpoint: EndpointOption = None,
+    ray_address: RayAddressOption = None,
     seed: Annotated[int, typer.Option(help="Which photos are drawn or chosen.")] = 1,
     patience: Annotated[float, typer.Option(min=1, help="Give up after so many seconds without an answer.")] = 180.0,
     keep: Annotated[
@@ -59,6 +64,7 @@ def demo(
         store=store,
         bootstrap=bootstrap,
         endpoint=endpoint,
+        ray_address=ray_address,
         seed=seed,
         keep=keep,
         patience_s=patience,

@@ -7,7 +7,7 @@ from deploy.demo.sheet import Extra, Row, Sheet, Tile, readable
 from deploy.demo.thumbnails import data_uri
 
 _ORIGINAL_SIDE = 480
-_TILE_SIDE = 320
+_TILE_HEIGHT = 320
 #: Nothing may be loaded or run, whatever a title contains.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _VERDICTS = {"publish": "published", "review": "to review", "reject": "rejected", "failed": "failed"}
@@ -71,12 +71,13 @@ def _tile(tile: Tile, row: Row) -> str:
     if tile.path is None:
         picture = '<div class="none">no picture</div>'
     else:
-        picture = f'<img src="{data_uri(tile.path, _TILE_SIDE)}" alt="{escape(f"{row.title}: {tile.name}")}">'
+        uri = data_uri(tile.path, round(_TILE_HEIGHT * max(1.0, tile.ratio)), _TILE_HEIGHT)
+        picture = f'<img src="{uri}" alt="{escape(f"{row.title}: {tile.name}")}">'
     why = f'<p class="why">{escape("; ".join(tile.reasons))}</p>' if tile.reasons else ""
     badge = _badge(tile.verdict, _VERDICTS.get(tile.verdict, tile.verdict))
     return (
-        f'<figure>{picture}<figcaption><div class="row"><span>{escape(tile.name)}</span>{badge}</div>{why}'
-        "</figcaption></figure>"
+        f'<figure style="--ratio: {tile.ratio:.3f}">{picture}<figcaption>'
+        f'<div class="row"><span>{escape(tile.name)}</span>{badge}</div>{why}</figcaption></figure>'
     )
 
 

@@ -14,13 +14,16 @@ class DemoOptions:
     photos: Path | None = None
     #: Listings; the troublesome extras come on top.
     limit: int = 24
-    recipe: str = "everything"
+    #: What all listings ask for; None for a mix (`deploy.demo.recipes`).
+    recipe: str | None = None
     out: Path = Path("out/demo")
     kafka: KafkaKind = KafkaKind.EMBEDDED
     brokers: int = 1
     store: StoreKind = StoreKind.EMBEDDED
     bootstrap: str | None = None
     endpoint: str | None = None
+    #: A Ray cluster that runs already; None starts one.
+    ray_address: str | None = None
     seed: int = 1
     #: Leave the services running.
     keep: bool = False

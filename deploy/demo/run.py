@@ -18,6 +18,7 @@ from deploy.demo.photo_server import PhotoServer
 from deploy.demo.prefetch import Prefetched
 from deploy.demo.progress import Progress
 from deploy.demo.reading import Answers
+from deploy.demo.recipes import Recipes
 from deploy.demo.script import PlannedEvent, Script
 from deploy.demo.sending import EventSender, Receipt
 from deploy.demo.sheet import Extra, Sheet, extra_of, row_of
@@ -80,7 +81,7 @@ class Demo:
         with PhotoServer() as host:
             script = Script(
                 started=datetime.now(UTC),
-                recipe=self._options.recipe,
+                recipes=Recipes(self._options.recipe),
                 host=host.add,
                 missing_url=host.url("nobody-has-this.jpg"),
             )
@@ -107,7 +108,9 @@ class Demo:
         if options.store is StoreKind.NONE and not options.endpoint:
             raise DeployError("the demo needs a store: give --endpoint URL with --store none")
         try:
-            load_catalog(serving.catalog_dir, default_recipe=serving.default_recipe).recipe(options.recipe)
+            catalog = load_catalog(serving.catalog_dir, default_recipe=serving.default_recipe)
+            for name in Recipes(options.recipe).all:
+                catalog.recipe(name)
         except (UnknownRecipe, CatalogInvalid) as error:
             raise DeployError(str(error)) from error
         self._folder.require_ours(options.photos)
@@ -133,6 +136,7 @@ class Demo:
             store=options.store,
             bootstrap=options.bootstrap,
             endpoint=options.endpoint,
+            ray_address=options.ray_address,
             consumers=1,
             topics=self._names.topics,
             consumers_env=self._names.environment(),

@@ -9,6 +9,7 @@ from consumers.records import Message
 from consumers.results import NEWER_REVISION_WAITING
 from deploy.contracts.outcomes import DEAD_LETTER
 from deploy.demo.photos import ListingPhoto
+from deploy.demo.recipes import Recipes
 from serve.schemas.listing import Category, EventType, ImageRole, Listing, ListingImage
 from serve.schemas.outcome import Outcome
 
@@ -59,7 +60,7 @@ class Script:
     """
 
     started: datetime
-    recipe: str
+    recipes: Recipes
     #: Serves a photo and gives its address: `host(name, body, content_type)`.
     host: Callable[[str, bytes, str], str]
     #: The address of a photo that nobody has.
@@ -74,7 +75,8 @@ class Script:
         """One `created` event per photo."""
         for number, photo in enumerate(photos, 1):
             url = self.host(photo.name, photo.body, photo.content_type)
-            event = self._event(f"listing-{number:03d}", photo.title, photo.category, [url])
+            recipe = self.recipes.of(number, photo.category)
+            event = self._event(f"listing-{number:03d}", photo.title, photo.category, [url], recipe=recipe)
             yield PlannedEvent(
                 event_id=event.id,
                 listing_id=event.listing.listing_id,
@@ -120,7 +122,9 @@ class Script:
         yield self._extra(bare, "no photos", Outcome.REJECTED, "no_images")
         yield from self._unreadable(bare)
 
-    def _event(self, listing_id: str, title: str, category: str, urls: list[str], age: int = 0) -> ListingEvent:
+    def _event(
+        self, listing_id: str, title: str, category: str, urls: list[str], *, age: int = 0, recipe: str | None = None
+    ) -> ListingEvent:
         suffix = f"-{age}" if age else ""
         return ListingEvent(
             id=f"demo-{self.started:%Y%m%dT%H%M%S%f}-{listing_id}{suffix}",
@@ -135,7 +139,7 @@ class Script:
                 category=Category(path=f"Clothing > {category}"),
                 locale="en",
                 currency="EUR",
-                recipe=self.recipe,
+                recipe=recipe or self.recipes.usual,
                 images=[
                     ListingImage(url=url, image_id=f"{listing_id}-{place}", role=ImageRole.MAIN, position=place)
                     for place, url in enumerate(urls, 1)

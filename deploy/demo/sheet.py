@@ -17,6 +17,8 @@ class Tile:
     variant: str
     verdict: str
     path: Path | None = None
+    #: Width divided by height.
+    ratio: float = 1.0
     reasons: tuple[str, ...] = ()
 
     @property
@@ -34,6 +36,8 @@ class Row:
     category: str
     outcome: str
     reason: str | None
+    #: What it asked for; listings of one recipe have the same variants.
+    recipe: str = ""
     original: bytes
     tiles: tuple[Tile, ...]
 
@@ -83,6 +87,7 @@ def row_of(entry: Entry, paths: Mapping[Place, Path]) -> Row | None:
         category=photo.category,
         outcome=result.outcome.value,
         reason=result.message or result.code,
+        recipe=result.recipe or "",
         original=photo.body,
         tiles=tuple(tiles),
     )
@@ -107,6 +112,7 @@ def _made(output: Output, path: Path | None) -> Tile:
         variant=output.variant,
         verdict=output.quality.verdict.value,
         path=path,
+        ratio=output.width / output.height,
         reasons=tuple(output.quality.reasons),
     )
 

@@ -12,6 +12,7 @@ from deploy.demo.ledger import Ledger
 from deploy.demo.options import DemoOptions
 from deploy.demo.output import OutputFolder
 from deploy.demo.progress import Progress
+from deploy.demo.recipes import Recipes
 from deploy.demo.sheet import Extra
 from deploy.demo.verify import Verification
 
@@ -39,7 +40,7 @@ def summary(
         "seconds": {name: round(spent, 2) for name, spent in phases.items()},
         "objects_verified": found.verified,
         "mismatches": found.mismatches,
-        "recipe": options.recipe,
+        "recipe": str(Recipes(options.recipe)),
         "photos": str(options.photos) if options.photos else "drawn",
         "listings": options.limit,
         "seed": options.seed,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploy.demo.photos import ListingPhoto
+from deploy.demo.recipes import Recipes
 from deploy.demo.script import PlannedEvent, Script
 from serve.schemas.outcome import Outcome, Verdict
 from serve.schemas.result import ListingResult, Output, Position, Quality
@@ -22,7 +23,7 @@ def script(hosted: dict[str, bytes] | None = None) -> Script:
         shelf[name] = body
         return f"http://127.0.0.1:9/{name}"
 
-    return Script(started=STARTED, recipe="everything", host=host, missing_url="http://127.0.0.1:9/none.jpg")
+    return Script(started=STARTED, recipes=Recipes(), host=host, missing_url="http://127.0.0.1:9/none.jpg")
 
 
 def planned(listings: int = 2) -> list[PlannedEvent]:

@@ -93,6 +93,34 @@ def test_picture_shows_the_photo_and_its_variants(tmp_path: Path) -> None:
     assert any(r < 8 and abs(g - 128) < 6 and abs(b - 128) < 6 for r, g, b in colours), "no teal original"
 
 
+def test_tiles_keep_their_shape_and_every_recipe_is_shown(tmp_path: Path) -> None:
+    def row(recipe: str, number: int, size: tuple[int, int]) -> Row:
+        path = tmp_path / f"{recipe}.jpg"
+        path.write_bytes(jpeg("orange" if recipe == "usual" else "purple", size))
+        tile = Tile(variant=recipe, verdict="publish", path=path, ratio=size[0] / size[1])
+        return Row(
+            listing_id=f"{recipe}-{number}",
+            title="Shirt",
+            category="x",
+            outcome="enriched",
+            reason=None,
+            recipe=recipe,
+            original=jpeg(),
+            tiles=(tile,),
+        )
+
+    usual = [row("usual", number, (300, 300)) for number in range(9)]
+    wide = [row("wide", number, (600, 300)) for number in range(3)]
+    alone, mixed = picture(Sheet(rows=usual), rows=4), picture(Sheet(rows=[*usual, *wide]), rows=4)
+    assert mixed.width > alone.width
+    counts = {colour: count for count, colour in mixed.getcolors(1 << 24) or []}
+    purple = sum(count for (r, g, b), count in counts.items() if abs(r - 128) < 6 and g < 8 and abs(b - 128) < 6)
+    # Two wide tiles at the full height of a row.
+    assert purple == pytest.approx(2 * 464 * 232, rel=0.02)
+    page = html(Sheet(rows=[wide[0]]))
+    assert 'style="--ratio: 2.000"' in page
+
+
 def test_rows_and_extras_come_from_the_ledger() -> None:
     ledger = Ledger()
     events = planned(1)

@@ -1,0 +1,28 @@
+"""What the listings of a demo run are to become."""
+
+import pytest
+
+from deploy.demo.recipes import USUAL, Recipes
+from serve.catalog.loader import load_catalog
+
+
+def test_a_few_listings_are_set_into_scenes() -> None:
+    asked = [Recipes().of(number, "dress") for number in range(1, 25)]
+    assert asked.count("scenes") == 4
+    assert asked.count(USUAL) == 20
+    assert asked[:3] == [USUAL] * 3
+
+
+@pytest.mark.parametrize("category", ["shoes", "hat"])
+def test_what_can_stand_stands(category: str) -> None:
+    assert {Recipes().of(number, category) for number in range(1, 25)} == {USUAL, "scenes-standing"}
+
+
+def test_a_recipe_that_is_asked_for_is_everybodys() -> None:
+    recipes = Recipes("styled")
+    assert {recipes.of(number, "hat") for number in range(1, 25)} == {"styled"} == set(recipes.all)
+    assert str(recipes) == "styled"
+
+
+def test_every_recipe_of_a_run_exists() -> None:
+    assert set(Recipes().all) <= set(load_catalog().recipes)
