@@ -34,3 +34,12 @@ EndpointOption = Annotated[
         help="An S3-compatible store that already runs. Its keys: VITRINE_DEPLOY_ACCESS_KEY and _SECRET_KEY.",
     ),
 ]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="A Ray cluster that already runs, instead of starting one: auto, HOST:PORT of its head, or "
+        "http://HOST:8265 of its dashboard.",
+    ),
+]

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from deploy.cli.console import out, print_json, tell
 from deploy.cli.endpoint_view import environment, plain
-from deploy.cli.options import EndpointOption, GivenKafkaOption, JsonOption, StateOption
+from deploy.cli.options import EndpointOption, GivenKafkaOption, JsonOption, RayAddressOption, StateOption
 from deploy.errors import DeployError, StateConflict
 from deploy.services.interface import Endpoints
 from deploy.services.processes import alive
@@ -33,6 +33,7 @@ def up(
     serve_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of Ray Serve; a free one by default.")
     ] = None,
+    ray_address: RayAddressOption = None,
     consumers: Annotated[int, typer.Option(min=0, max=64, help="Number of consumer workers to start.")] = 0,
     state: StateOption = None,
     json_: JsonOption = False,
@@ -51,6 +52,7 @@ def up(
         endpoint=endpoint,
         serve=serve,
         serve_port=serve_port,
+        ray_address=ray_address,
         consumers=consumers,
         topics=wanted_topics(settings.partitions),
     )

@@ -16,6 +16,7 @@ from deploy.services.interrupts import deferred
 from deploy.services.kafka_embedded import EmbeddedKafka
 from deploy.services.kafka_real import RealKafka
 from deploy.services.processes import ProcessRecord
+from deploy.services.ray_given import GivenRay
 from deploy.services.ray_serve import RayServe
 from deploy.services.store_embedded import EmbeddedStore
 from deploy.services.store_real import RealStore
@@ -50,8 +51,10 @@ class Choice:
     bootstrap: str | None = None
     endpoint: str | None = None
     serve: bool = True
-    #: Loopback port of Serve; None takes a free one.
+    #: Port of Serve; None takes a free one on loopback, or what the given cluster has.
     serve_port: int | None = None
+    #: A Ray cluster that runs already is used instead of starting one: `auto`, `host:port`, `http://host:8265`.
+    ray_address: str | None = None
     #: Number of consumer workers.
     consumers: int = 0
     #: Topics to have, with their number of partitions.
@@ -65,6 +68,8 @@ class Choice:
             raise DeployError(f"Kafka runs with 1 or 3 brokers, not {self.brokers}")
         if self.brokers == 3 and (self.kafka is not KafkaKind.REAL or self.bootstrap):
             raise DeployError("three brokers need the real Kafka: --kafka real --brokers 3")
+        if self.ray_address and not self.serve:
+            raise DeployError("--ray-address says where to serve, --no-serve not to: give one of them")
 
     @property
     def empty(self) -> bool:
@@ -108,6 +113,9 @@ class Stack:
     def start(self) -> Endpoints:
         """Start all; where one fails or Ctrl-C comes, stop those that were started and raise."""
         try:
+            if self.choice.ray_address:
+                # A cluster that does not fit is better told before anything is started.
+                self._given_ray(self.choice.ray_address).check()
             for make in (self._kafka, self._store, self._serve):
                 self._launch(make)
             for number in range(1, self.choice.consumers + 1):
@@ -155,8 +163,16 @@ class Stack:
         if not self.choice.serve:
             return None
         env = {**serve_env(self.endpoints, self.state_dir), **self.choice.serve_env}
+        if self.choice.ray_address:
+            given = self._given_ray(self.choice.ray_address)
+            given.env |= env
+            return given
         port = self.choice.serve_port
         return RayServe(self.state_dir / "ray", env, self._settings, port=port, leash=self._leash)
+
+    def _given_ray(self, address: str) -> GivenRay:
+        port = self.choice.serve_port
+        return GivenRay(address, self.state_dir / "ray", self._settings, port=port, leash=self._leash)
 
     def _consumer(self, number: int) -> Service:
         env = {**consumers_env(self.endpoints), **self.choice.consumers_env}
