@@ -59,6 +59,8 @@ class Shot:
     reference: Picture | None = None
     #: The mask's own confidence, 0..1.
     confidence: float = 1.0
+    #: What only an earlier stage could measure: figures of the photo as it came. The quality filter judges them.
+    figures: Mapping[str, float] = field(default_factory=dict)
     models: tuple[ModelRef, ...] = ()
     quality: Quality | None = None
 

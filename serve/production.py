@@ -103,7 +103,7 @@ class Production:
             models_for=photo.edition.models_for,
         )
         with photo.noting("store"):
-            records = await self._block(lambda: [self._known(photo.item, one) for one in planned])
+            records = await self._block(lambda: [self._known(photo, one) for one in planned])
             for one, record in zip(planned, records, strict=True):
                 if record is not None:
                     self._reuse(photo, one, record)
@@ -161,10 +161,14 @@ class Production:
             self._store.delete([key])
             self._index.forget(ticket)
 
-    def _known(self, item: EnrichItem, planned: PlannedShot) -> Output | None:
-        """The record of an image that is stored already, if store and index agree about it."""
-        record = self._index.claim(item, planned.key)
-        if record is None:
+    def _known(self, photo: Photo, planned: PlannedShot) -> Output | None:
+        """The record of an image that is stored already, if store and index agree about it.
+
+        One that lacks figures which today's rules ask for is made again, and so measured: a person is no cheaper. The
+        same key gives the same picture, and the first write stays.
+        """
+        record = self._index.claim(photo.item, planned.key)
+        if record is None or photo.edition.catalog.quality.asks_more(planned.variant, record.quality):
             return None
         stored = self._store.head(planned.key)
         return record if stored is not None and stored.sha256 == record.sha256 else None

@@ -17,6 +17,22 @@ class _Operation(BaseModel):
     digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
 
 
+class Enhance(_Operation):
+    """Correct the light, noise and blur of the photo where they need it; first in its chain.
+
+    What would do harm is weakened or left out, and a good photo stays as it is.
+    """
+
+    stage = "generation"
+    op: Literal["enhance"] = "enhance"
+    #: 1 makes the whole correction, 0 none.
+    strength: float = Field(default=1.0, ge=0, le=1)
+    exposure: bool = True
+    white_balance: bool = True
+    denoise: bool = True
+    sharpen: bool = True
+
+
 class Recolor(_Operation):
     """Give the product another colour, in LAB, inside the mask; folds and print keep their light and dark."""
 
@@ -72,7 +88,7 @@ class Style(_Operation):
     area: Literal["picture", "product"] = "picture"
 
 
-Operation = Annotated[Recolor | Studio | Scene | Style, Field(discriminator="op")]
+Operation = Annotated[Enhance | Recolor | Studio | Scene | Style, Field(discriminator="op")]
 
 #: The order of the stages; a chain of operations must follow it.
 STAGE_ORDER = ("generation", "style_transfer", "quality_filter")

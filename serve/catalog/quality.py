@@ -87,6 +87,14 @@ class QualityRules(BaseModel):
         fitting = [kind for kind in self.kinds.values() if chain.issuperset(kind.operations)]
         return max(fitting, key=lambda kind: len(kind.operations))
 
+    def asks_more(self, variant: Variant, judged: Quality) -> bool:
+        """Whether a rule needs a figure that this judgement knows nothing of: the rule came after it.
+
+        A figure that was asked for and could not be had stands in the judgement without a value.
+        """
+        known = {rule.rule for rule in judged.rules if rule.profile is None}
+        return not known.issuperset(self.kind(variant).rules)
+
     def judge(self, variant: Variant, measured: Mapping[str, float]) -> Quality:
         """Judge the measurements of an output. What was required but not measured goes to a person."""
         rules: list[RuleResult] = []

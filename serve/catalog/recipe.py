@@ -36,6 +36,8 @@ class Variant(_Data):
         if ranks != sorted(ranks):
             chain = " -> ".join(operation.op for operation in self.operations)
             raise ValueError(f"{chain}: operations must follow the stages {' -> '.join(STAGE_ORDER)}")
+        if any(operation.op == "enhance" for operation in self.operations[1:]):
+            raise ValueError("enhance corrects the photo as it came: it must be the first operation")
         return self
 
 

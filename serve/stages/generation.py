@@ -1,21 +1,26 @@
-"""Generation: cut the product out, give it other colours, set it into the studio."""
+"""Generation: correct the photo, cut the product out, give it other colours, set it into the studio."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import cv2
 import numpy as np
 
+from models.artefacts import blockiness_of, noise_of
 from models.backdrops import InScene, Plain
 from models.cutout import Cutout, MaskBackend
+from models.enhance import Parts, enhance
 from models.recolor import recolor
 from models.scenes.registry import SCENES
 from models.studio import compose
-from serve.catalog.operations import Recolor, Scene, Studio
+from serve.catalog.operations import Enhance, Recolor, Scene, Studio
 from serve.catalog.recipe import Variant
 from serve.interfaces import Mask, Picture, Shot, ShotFailure
 from serve.schemas.result import ModelRef
 from serve.stages.isolation import each_apart
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -26,11 +31,48 @@ class Canvas:
     alpha: Mask
     #: The product as the photo shows it.
     reference: Picture
+    #: What was measured on the way, for the quality filter.
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def _enhance(canvas: Canvas, operation: Enhance, shot: Shot) -> Canvas:
+    """Correct the photo. From here on the corrected product is the reference.
+
+    What follows must keep the colours that were decided on here; how far those are from the photo's is told by figures
+    of their own. Held against the photo itself, every corrected exposure would count as a false colour.
+    """
+    parts = Parts(
+        exposure=operation.exposure,
+        white_balance=operation.white_balance,
+        denoise=operation.denoise,
+        sharpen=operation.sharpen,
+    )
+    done = enhance(canvas.picture, canvas.alpha, operation.strength, parts)
+    if not done.applied:
+        return canvas
+    log.info("enhanced", extra={"key": shot.key, "applied": [asdict(one) for one in done.applied]})
+    figures = {
+        **canvas.figures,
+        "noise": noise_of(done.pixels, canvas.alpha),
+        "correction_light": done.shift("exposure"),
+        "correction_colour": done.shift("white_balance"),
+    }
+    return Canvas(done.pixels, canvas.alpha, done.pixels, figures)
+
+
+def source_figures(photo: Picture, alpha: Mask) -> dict[str, float]:
+    """What can only be measured on the photo as it came: scaling hides noise and takes JPEG's grid apart."""
+    return {
+        "noise": noise_of(photo, alpha),
+        "blockiness": blockiness_of(photo),
+        "correction_light": 0.0,
+        "correction_colour": 0.0,
+    }
 
 
 def _recolor(canvas: Canvas, operation: Recolor, _: Shot) -> Canvas:
     picture = recolor(canvas.picture, canvas.alpha, rgb(operation.colour), operation.strength)
-    return Canvas(picture, canvas.alpha, canvas.reference)
+    return replace(canvas, picture=picture)
 
 
 def _studio(canvas: Canvas, operation: Studio, shot: Shot) -> Canvas:
@@ -45,7 +87,7 @@ def _studio(canvas: Canvas, operation: Studio, shot: Shot) -> Canvas:
         # Laying the same picture out twice would cost as much as the first time.
         reference=None if canvas.reference is canvas.picture else canvas.reference,
     )
-    return Canvas(made.pixels, made.mask, made.reference)
+    return replace(canvas, picture=made.pixels, alpha=made.mask, reference=made.reference)
 
 
 def _scene(canvas: Canvas, operation: Scene, shot: Shot) -> Canvas:
@@ -61,7 +103,7 @@ def _scene(canvas: Canvas, operation: Scene, shot: Shot) -> Canvas:
         seed=shot.seed,
         reference=None if canvas.reference is canvas.picture else canvas.reference,
     )
-    return Canvas(made.pixels, made.mask, made.reference)
+    return replace(canvas, picture=made.pixels, alpha=made.mask, reference=made.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +116,7 @@ class Handler:
 
 #: The operations of this stage. A new one is a model in `serve.catalog.operations` and a line here.
 HANDLERS: Mapping[type, Handler] = {
+    Enhance: Handler(_enhance, ModelRef(name="enhance", version="1")),
     Recolor: Handler(_recolor, ModelRef(name="recolor", version="1")),
     Studio: Handler(_studio, ModelRef(name="studio", version="1")),
     Scene: Handler(_scene, ModelRef(name="scene", version="1")),
@@ -99,13 +142,14 @@ class Generation:
 
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
         """Fill in pixels, mask, reference and confidence. Each source is cut out once for all its shots."""
-        cutouts: dict[str, Cutout] = {}
+        cutouts: dict[str, tuple[Cutout, dict[str, float]]] = {}
 
         def work(shot: Shot) -> Shot:
             sha256 = shot.source.sha256
             if sha256 not in cutouts:
-                (cutouts[sha256],) = self._backend.cut([shot.source.pixels])
-            return self._make(shot, cutouts[sha256])
+                (cutout,) = self._backend.cut([shot.source.pixels])
+                cutouts[sha256] = cutout, source_figures(shot.source.pixels, cutout.alpha)
+            return self._make(shot, *cutouts[sha256])
 
         return each_apart(self.name, batch, work)
 
@@ -113,15 +157,20 @@ class Generation:
         """Cut one small picture out: OpenCV sets itself up at the first call."""
         self._backend.cut([np.full((64, 64, 3), 200, np.uint8)])
 
-    def _make(self, shot: Shot, cutout: Cutout) -> Shot:
+    def _make(self, shot: Shot, cutout: Cutout, figures: Mapping[str, float]) -> Shot:
         photo = shot.source.pixels
-        canvas = Canvas(photo, cutout.alpha, photo)
+        canvas = Canvas(photo, cutout.alpha, photo, figures)
         for operation in shot.variant.operations:
             if operation.stage == self.name:
                 canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
         canvas = fitted(canvas, shot.variant.size)
         return replace(
-            shot, pixels=canvas.picture, mask=canvas.alpha, reference=canvas.reference, confidence=cutout.confidence
+            shot,
+            pixels=canvas.picture,
+            mask=canvas.alpha,
+            reference=canvas.reference,
+            confidence=cutout.confidence,
+            figures=canvas.figures,
         )
 
 
@@ -141,7 +190,7 @@ def fitted(canvas: Canvas, size: tuple[int, int]) -> Canvas:
         return np.asarray(cv2.resize(picture[window], size, interpolation=method), dtype=np.uint8)
 
     alpha = cv2.resize(canvas.alpha[window], size, interpolation=cv2.INTER_LINEAR)
-    return Canvas(scaled(canvas.picture), np.asarray(alpha, dtype=np.float32), scaled(canvas.reference))
+    return Canvas(scaled(canvas.picture), np.asarray(alpha, dtype=np.float32), scaled(canvas.reference), canvas.figures)
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -38,6 +38,7 @@ class QualityFilter:
         background = background_of(shot.variant)
         found = measure(shot.pixels, shot.mask, reference=shot.reference, background=background)
         measured = {name: round(float(value), 4) for name, value in asdict(found).items()}
+        measured |= {name: round(float(value), 4) for name, value in shot.figures.items()}
         measured["mask_confidence"] = round(shot.confidence, 4)
         return replace(shot, quality=self._rules.judge(shot.variant, measured))
 

@@ -2,11 +2,12 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from serve.catalog.quality import recorded_measurements
+from serve.catalog.quality import QualityRules, recorded_measurements
 from serve.errors import (
     IndexUnavailable,
     ObjectBusy,
@@ -88,6 +89,26 @@ def test_known_objects_are_reused_and_judged_again(tmp_path: Path) -> None:
     harsh = small_catalog(publish={"min": 0.99}, review={"min": 0.95}, reason="no")
     with small_studio(PHOTOS, tmp_path, store=store, catalog=harsh) as studio:
         assert run(studio, item("a", offset=2, listing_id="L3")).outcome is Outcome.REJECTED
+
+
+def test_an_image_from_before_a_rule_is_made_again_once_and_then_judged_by_it(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with small_studio(PHOTOS, tmp_path, store=store) as studio:
+        before = run(studio, item("a"))
+    old = small_catalog()
+    rule = {"publish": {"max": 3}, "reason": "noisy"}
+    kinds = {"any": {"operations": [], "rules": {"fill": {"publish": {"min": 0.5}, "reason": "small"}, "noise": rule}}}
+    newer = replace(old, quality=QualityRules.model_validate({"version": 2, "kinds": kinds}))
+    with small_studio(PHOTOS, tmp_path, store=store, catalog=newer) as studio:
+        after = run(studio, item("a", offset=1, revision=2))
+        assert len(studio.paint.batches) == 1
+        # This studio cannot measure noise: that is asked for, in vain, and a person decides. It is not asked for twice.
+        assert after.outcome is Outcome.REVIEW_REQUIRED
+        again = run(studio, item("a", offset=2, revision=3))
+        assert len(studio.paint.batches) == 1
+        assert [output.reused for output in again.outputs] == [True, True]
+    for output in (*after.outputs, *again.outputs):
+        assert output.sha256 in {one.sha256 for one in before.outputs}
 
 
 def test_an_object_that_is_gone_or_altered_is_made_again(studio: SmallStudio) -> None:

@@ -19,6 +19,7 @@ from serve.stages.quality_filter import QualityFilter, background_of
 from serve.stages.style_transfer import StyleTransfer
 
 RULES = load_catalog().quality
+SIDES: tuple[dict[str, object], ...] = ({"light": "left"}, {}, {"light": "right"})
 
 
 class BoxBackend:
@@ -113,6 +114,54 @@ def test_recolour_changes_the_product_and_not_the_reference() -> None:
     assert np.array_equal(plain.reference, dyed.reference)  # type: ignore[arg-type]
 
 
+def dim(level: int) -> SourceImage:
+    """A folded grey cloth with a light label on a brown floor, under little light."""
+    x = np.arange(128)[None, :] * np.ones((128, 1))
+    pixels = np.full((128, 128, 3), (110, 84, 60), np.float64)
+    pixels[32:96, 32:96] = (150 + 12 * np.sin(x / 5))[32:96, 32:96, None]
+    pixels[60:72, 60:72] = 245
+    pixels += np.random.default_rng(2).normal(0, 1, pixels.shape)
+    lit = (np.clip(pixels, 0, 255) * level / 255).astype(np.uint8)
+    return SourceImage(image_id="d", sha256=f"dim{level}", pixels=lit, format="jpeg")
+
+
+def test_a_corrected_photo_is_the_reference_and_the_correction_is_judged_by_figures_of_its_own() -> None:
+    chain = variant({"op": "enhance"}, {"op": "studio", "shadow": "none"}, size=(200, 200))
+    plain = variant({"op": "studio", "shadow": "none"}, size=(200, 200))
+    one, other = made(Generation(BoxBackend()), shot(dim(110), chain), shot(dim(110), plain))
+    assert one.pixels is not None
+    assert other.pixels is not None
+    inside = other.mask is not None and other.mask > 0.9
+    assert one.pixels[inside].mean() > 1.3 * other.pixels[inside].mean()
+    assert one.figures["correction_light"] > 5
+    assert other.figures["correction_light"] == other.figures["correction_colour"] == 0
+    (judged,) = made(QualityFilter(RULES), one)
+    assert judged.quality is not None
+    measured = recorded_measurements(judged.quality)
+    assert measured["fidelity_colour"] < 1
+    assert measured["correction_light"] == pytest.approx(one.figures["correction_light"], abs=1e-3)
+    assert {"noise", "blockiness", "correction_colour"} <= measured.keys()
+
+
+def test_a_large_correction_a_noisy_and_a_blocky_photo_go_to_a_person() -> None:
+    names = ("noise", "blockiness", "correction_light", "correction_colour")
+    good = {name: (limits.publish.min or 0) + 0.5 for name, limits in RULES.kind(variant()).rules.items()}
+    good |= dict.fromkeys((*names, "fidelity_colour", "background_delta_e", "clipped_light", "clipped_dark"), 0.0)
+    good |= {"border_touch": 0.0, "exposure": 50.0}
+    assert RULES.judge(variant(), good).verdict is Verdict.PUBLISH
+    for name in names:
+        assert RULES.judge(variant(), good | {name: 100.0}).verdict is Verdict.REVIEW
+
+
+def test_enhance_corrects_the_photo_as_it_came_and_stands_first() -> None:
+    with pytest.raises(ValueError, match="must be the first"):
+        variant({"op": "studio"}, {"op": "enhance"})
+    with pytest.raises(ValueError, match="must be the first"):
+        variant({"op": "enhance"}, {"op": "enhance"}, {"op": "studio"})
+    models = Generation(BoxBackend()).models(variant({"op": "enhance"}, {"op": "studio"}))
+    assert [model.name for model in models] == ["box", "enhance", "studio"]
+
+
 def test_models_name_the_algorithms_of_the_chain_alone() -> None:
     generation, style = Generation(BoxBackend()), StyleTransfer(Inverter(), Inverter)
     chain = variant({"op": "recolor", "colour": "#112233"}, {"op": "studio"}, {"op": "style", "style": "oil"})
@@ -121,6 +170,46 @@ def test_models_name_the_algorithms_of_the_chain_alone() -> None:
     assert style.models(variant()) == ()
     assert [(model.name, model.version) for model in style.models(chain)] == [("inverter", "3")]
     assert QualityFilter(RULES).models(chain) == ()
+
+
+@pytest.mark.parametrize("name", ["wood", "wall", "terrace"])
+def test_a_scene_is_set_in_the_wanted_size_and_judged_without_a_background(name: str) -> None:
+    chain = variant({"op": "scene", "scene": name}, size=(80, 120))
+    (entry,) = made(Generation(BoxBackend()), shot(photo(), chain))
+    assert entry.pixels is not None
+    assert entry.mask is not None
+    assert entry.pixels.shape == (120, 80, 3)
+    assert [model.name for model in Generation(BoxBackend()).models(chain)] == ["box", "scene"]
+    (judged,) = made(QualityFilter(RULES), entry)
+    assert judged.quality is not None
+    passed = {rule.rule: rule.passed for rule in judged.quality.rules if rule.required != "recorded only"}
+    assert passed["fidelity_colour"]
+    assert "background_delta_e" not in passed
+
+
+def test_light_of_a_scene_comes_from_where_it_is_asked_for() -> None:
+    left, own, right = made(
+        Generation(BoxBackend()),
+        *(shot(photo(), variant({"op": "scene", "scene": "gradient", **side})) for side in SIDES),
+    )
+    assert left.pixels is not None
+    assert own.pixels is not None
+    assert right.pixels is not None
+    assert np.array_equal(left.pixels, own.pixels)
+    assert left.pixels[:, :12].mean() > right.pixels[:, :12].mean() + 5
+
+
+def test_a_scene_without_shadow_is_brighter() -> None:
+    with_, without = made(
+        Generation(BoxBackend()),
+        shot(photo(), variant({"op": "scene", "scene": "marble"})),
+        shot(photo(), variant({"op": "scene", "scene": "marble", "shadow": "none"})),
+    )
+    assert with_.pixels is not None
+    assert without.pixels is not None
+    assert with_.mask is not None
+    outside = with_.mask == 0
+    assert with_.pixels[outside].mean() < without.pixels[outside].mean() - 1
 
 
 @given(st.integers(8, 90), st.integers(8, 90), st.integers(64, 100), st.integers(64, 100))
@@ -179,6 +268,8 @@ def test_judging_without_a_picture_is_a_failure_of_that_shot() -> None:
 def test_the_wanted_background_is_that_of_the_studio() -> None:
     assert background_of(variant({"op": "studio", "background": "#102030"})) == (16, 32, 48)
     assert background_of(variant({"op": "style", "style": "oil"})) is None
+    assert background_of(variant({"op": "studio"}, {"op": "scene", "scene": "wood"})) is None
+    assert background_of(variant({"op": "scene", "scene": "wood"}, {"op": "studio"})) == (255, 255, 255)
 
 
 def limits(**rule: object) -> QualityRules:
