@@ -1,4 +1,4 @@
-"""A web server on loopback that plays the seller's image host."""
+"""A web server on this machine that plays the seller's image host."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +9,8 @@ from typing import Self
 class PhotoServer:
     """Serves the photos given to it from memory; everything else is a 404."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        """`host`: the address of this machine to listen on."""
         self._photos: dict[str, tuple[bytes, str]] = {}
         photos = self._photos
 
@@ -27,14 +28,15 @@ class PhotoServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """The demo's screen is for other things."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self._host = host
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="photo-server", daemon=True)
 
     @property
     def origin(self) -> str:
         """`host:port`, as Serve's list of allowed origins wants it."""
-        return f"127.0.0.1:{self._server.server_port}"
+        return f"{self._host}:{self._server.server_port}"
 
     def add(self, name: str, body: bytes, content_type: str) -> str:
         """Serve the photo; returns its address."""

@@ -29,6 +29,7 @@ from deploy.services.connection import settings_for
 from deploy.services.interface import Endpoints
 from deploy.services.kafka_topics import delete_topics
 from deploy.services.processes import alive
+from deploy.services.ray_given import LOOPBACK, facing
 from deploy.services.stack import Choice, KafkaKind, Stack, StoreKind
 from deploy.services.state import StackState, StateFile
 from deploy.settings import DeploySettings
@@ -78,7 +79,8 @@ class Demo:
         self._check()
         self._folder.clear()
         source = Prefetched(self._photos())
-        with PhotoServer() as host:
+        cluster = self._options.ray_address
+        with PhotoServer(facing(cluster) if cluster else LOOPBACK) as host:
             script = Script(
                 started=datetime.now(UTC),
                 recipes=Recipes(self._options.recipe),

@@ -2,10 +2,12 @@
 
 import os
 import secrets
+import socket
 import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,22 @@ from deploy.services.ray_guest import arrival, lacking, require_place, require_r
 from deploy.services.ray_serve import CONFIG
 from deploy.settings import DeploySettings
 
+LOOPBACK = "127.0.0.1"
 _ASK_EVERY_S = 0.5
 #: What a cluster says of used resources is a few seconds old.
 _ROOM_S = 12.0
 _KEEPER_S = 30.0
+
+
+def facing(address: str) -> str:
+    """The address of this machine that all nodes of a cluster reach; loopback where they are all on this machine."""
+    cluster = RayDashboard(address)
+    if all(node.here for node in cluster.nodes()):
+        return LOOPBACK
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        # Nothing is sent; the kernel chooses the way.
+        probe.connect((cluster.host, 9))
+        return str(probe.getsockname()[0])
 
 
 class GivenRay:
