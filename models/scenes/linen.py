@@ -11,7 +11,7 @@ _SHADE: Colour = (0.690, 0.645, 0.575)
 #: Threads per unit.
 _THREADS = 150
 #: Creases: how many per unit, and how high they stand, in units.
-_CREASES = ((1.6, 0.014), (3.4, 0.006))
+_CREASES = ((1.6, 0.017), (3.4, 0.006))
 
 
 def linen(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
@@ -30,8 +30,8 @@ def linen(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
 def _folds(frame: Frame, rng: np.random.Generator) -> Field:
     """Height of the cloth in units: long creases that run slantwise."""
     long = noise(frame, rng, 2.2, 1.3)
-    crease = sum(width * np.exp(-np.abs(noise(frame, rng, cells, 0.7 * cells)) / 0.20) for cells, width in _CREASES)
-    return blurred(np.asarray(0.030 * long + crease, np.float32), 0.013 * frame.unit)
+    crease = sum(width * np.exp(-np.abs(noise(frame, rng, cells, 0.7 * cells)) / 0.18) for cells, width in _CREASES)
+    return blurred(np.asarray(0.030 * long + crease, np.float32), 0.010 * frame.unit)
 
 
 def _weave(frame: Frame, rng: np.random.Generator, relief: Field) -> Field:
@@ -45,4 +45,4 @@ def _weave(frame: Frame, rng: np.random.Generator, relief: Field) -> Field:
     thread = np.where(over > 0, -upright * (0.62 + 0.38 * lying), -lying * (0.62 + 0.38 * upright))
     slubs = noise(frame, rng, 1.3 * _THREADS, 11) + noise(frame, rng, 11, 1.3 * _THREADS)
     coarse = noise(frame, rng, _THREADS, _THREADS)
-    return np.asarray(0.34 * thread + 0.34 * slubs + 0.24 * coarse + 0.10 * over, np.float32)
+    return np.asarray(0.30 * thread + 0.34 * slubs + 0.30 * coarse + 0.05 * over, np.float32)

@@ -43,6 +43,8 @@ def _garden(frame: Frame, rng: np.random.Generator, light: Light) -> Floats:
     _lights(garden, small, rng, light)
     garden = blurred(garden, 0.004 * small.unit)
     garden *= falloff(small, light, 1.10, 0.84)[..., None]
+    glow = np.hypot(x / small.wide - 0.5 - 0.4 * light.source[0], y / small.high - 0.12)
+    garden += (np.array(_SUN, np.float32) - garden) * (0.34 * np.exp(-((glow / 0.34) ** 2)))[..., None]
     return resized(garden, (frame.width, frame.height))
 
 
@@ -63,7 +65,7 @@ def _lights(garden: Floats, frame: Frame, rng: np.random.Generator, light: Light
         towards = rng.normal(0.5 + 0.22 * light.source[0], 0.28)
         x, y = towards * frame.width, rng.beta(1.3, 2.2) * 0.8 * frame.height
         radius = rng.uniform(0.014, 0.052) * frame.unit
-        strength = rng.uniform(0.06, 0.42) * (0.030 / (0.012 + radius / frame.unit)) ** 0.6
+        strength = rng.uniform(0.08, 0.60) * (0.030 / (0.012 + radius / frame.unit)) ** 0.6
         _disc(garden, x, y, radius, strength)
 
 

@@ -128,15 +128,17 @@ def _parse(file: Path, model: type[M], faults: list[Fault]) -> M | None:
 
 def _yaml_path(location: tuple[int | str, ...], data: Any) -> str:
     """The path as one reads it in the file; the tags of pydantic's unions stand in no file and are left out."""
-    path, here = "", data
+    path, here, tagged = "", data, False
     for step in location:
         if isinstance(step, int):
             path += f"[{step}]"
-        elif isinstance(here, Mapping) and here.get("op") == step:
+        elif not tagged and isinstance(here, Mapping) and here.get("op") == step:
+            # Once: `scene` and `style` have a field of their own name.
+            tagged = True
             continue
         else:
             path += f".{step}" if path else step
-        here = _child(here, step)
+        here, tagged = _child(here, step), False
     return path
 
 

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from models.scenes.registry import SCENES
 from serve.catalog.loader import CatalogInvalid, load_catalog
+from serve.catalog.operations import Scene
 from serve.errors import UnknownChannel, UnknownRecipe
 from serve.schemas.listing import Listing
 
@@ -33,6 +35,25 @@ def test_the_built_in_catalog_has_what_is_promised() -> None:
     everything = CATALOG.recipes["everything"].variants
     assert len(everything) >= 7
     assert {variant.size for variant in everything} == {(1000, 1000)}
+
+
+def test_the_scene_recipes_show_every_scene_in_many_shapes_and_are_for_no_channel() -> None:
+    variants = [*CATALOG.recipes["scenes"].variants, *CATALOG.recipes["scenes-standing"].variants]
+    scenes = {operation.scene for one in variants for operation in one.operations if isinstance(operation, Scene)}
+    assert scenes == set(SCENES)
+    ratios = {one.size[0] / one.size[1] for one in CATALOG.recipes["scenes"].variants}
+    assert {1.0, 0.8, 9 / 16, 1200 / 628} <= ratios
+    assert not any(one.channels for one in variants)
+    for one in variants:
+        assert "background_delta_e" not in CATALOG.quality.kind(one).rules
+
+
+def test_a_scene_that_nobody_paints_is_refused(tmp_path: Path) -> None:
+    text = "recipe: r\nversion: 1\ndescription: x\nvariants:\n"
+    write(tmp_path, "recipes/r.yaml", text + "- {name: v, operations: [{op: scene, scene: moon}]}\n")
+    ((_, path, reason),) = faults(tmp_path)
+    assert path == "variants[0].operations[0].scene"
+    assert "unknown scene 'moon'; known: foliage" in reason
 
 
 def test_every_fault_is_reported_at_once_with_file_path_and_reason(tmp_path: Path) -> None:

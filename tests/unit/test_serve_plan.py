@@ -76,6 +76,17 @@ def test_what_a_model_made_is_marked_so_whatever_follows() -> None:
     assert plan_shot(variant(), "acme", SHA, [], ()).digital_source_type == "algorithmicallyEnhanced"
 
 
+def test_a_scene_is_no_model_and_has_no_wanted_colour() -> None:
+    scene = {"op": "scene", "scene": "wood"}
+    alone = plan_shot(variant(operations=[scene]), "acme", SHA, [], ())
+    assert alone.digital_source_type == "compositeSynthetic"
+    assert alone.background is None
+    drawn = variant(operations=[scene, {"op": "style", "style": "oil"}])
+    assert plan_shot(drawn, "acme", SHA, [], ()).digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+    lights = [key(variant(operations=[{**scene, "light": side}])) for side in (None, "left", "right", "top")]
+    assert len({key(variant(operations=[scene])), *lights}) == 4
+
+
 def test_the_smallest_byte_limit_counts() -> None:
     made = variant(channels=["google", "walmart"])
     assert plan_shot(made, "acme", SHA, CATALOG.channels_of(made.channels), ()).max_bytes == 5_000_000
