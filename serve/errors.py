@@ -57,6 +57,12 @@ class ReplicaLost(ServeError):
     code = "replica_lost"
 
 
+class EditionMismatch(ServeError):
+    """A stage that computes elsewhere has other models than the image's key names."""
+
+    code = "edition_mismatch"
+
+
 class IndexUnavailable(ServeError):
     """The result index does not answer; whoever sends waits, however long, and spends no attempt."""
 

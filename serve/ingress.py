@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
@@ -11,7 +11,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from pydantic import ValidationError
 
 from serve.body_limit import BodyLimit, BodyTooLarge
-from serve.catalog.catalog import Catalog
 from serve.catalog.channel import Channel
 from serve.catalog.recipe import Recipe
 from serve.errors import Overloaded, RequestError, ServeError, SourceTooLarge, UnknownRecipe
@@ -58,6 +57,20 @@ class Gateway(Protocol):
         ...
 
 
+class Listing(Protocol):
+    """What the door shows of the catalog. It may be another one from request to request."""
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """By name."""
+        ...
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """By name."""
+        ...
+
+
 class _Figures:
     """What the door counts; stages are counted where they run."""
 
@@ -84,7 +97,7 @@ class _Figures:
 
 def create_app(
     gateway: Gateway,
-    catalog: Catalog,
+    catalog: Listing,
     *,
     max_photo_bytes: int = 25 * 2**20,
     retry_after_s: float = 1.0,
@@ -198,7 +211,7 @@ def _add_preview(app: FastAPI, gateway: Gateway, max_photo_bytes: int) -> None:
         return await gateway.preview(body, recipe, variants or [])
 
 
-def _add_catalog(app: FastAPI, catalog: Catalog) -> None:
+def _add_catalog(app: FastAPI, catalog: Listing) -> None:
     @app.get("/v1/recipes")
     async def recipes() -> list[Recipe]:
         """All recipes, by name."""

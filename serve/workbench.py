@@ -37,7 +37,8 @@ class Workbench:
         """
         settings = Changes.model_validate(changes).over(self.settings)
         edition = await asyncio.to_thread(equip, settings)
-        await asyncio.wrap_future(self.slots.submit(warming(edition, self.computes)))
+        if self.computes:
+            await asyncio.wrap_future(self.slots.submit(warming(edition, self.computes)))
         self.editions.swap(edition)
         log.info("new edition", extra={"recipes": len(edition.catalog.recipes), "changes": sorted(changes)})
 
@@ -58,7 +59,9 @@ def build_workbench(settings: ServeSettings, metrics: Metrics, computes: Collect
     limits = Limits(settings.batch_shots, settings.batch_mib * MIB)
     slots = ComputeSlots(limits, metrics, count=settings.slots, prepare_thread=_preparation(settings))
     try:
-        slots.submit(warming(edition, computes)).result()
+        # Where nothing computes there shall be no thread, which would load torch.
+        if computes:
+            slots.submit(warming(edition, computes)).result()
     except BaseException:
         slots.close()
         raise

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -121,9 +121,11 @@ class ComputeSlots:
             if not job.payload.answer.done():
                 job.payload.answer.set_exception(DeadlineExceeded())
 
-    def close(self) -> None:
-        """Let the running batch end and drop those that wait."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+    def close(self, patience_s: float = 10.0) -> None:
+        """Drop what waits and let the running batch end; one that does not, in this time, is left behind."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        if not wait(list(self._running), timeout=patience_s).not_done:
+            self._executor.shutdown(wait=True)
 
     def _dispatch(self) -> None:
         loop = asyncio.get_running_loop()
