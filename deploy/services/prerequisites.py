@@ -44,6 +44,7 @@ class Purpose(StrEnum):
     DEMO = "embedded demo"
     REAL_KAFKA = "--kafka real"
     REAL_STORE = "--store real"
+    GIVEN_RAY = "--ray-address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
