@@ -3,7 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.bench import backlog, consume, crash, engine, exchange, pipeline, reuse, tracking, worker
+from deploy.bench import (
+    backlog,
+    batcher,
+    batching,
+    consume,
+    crash,
+    engine,
+    exchange,
+    latency,
+    pipeline,
+    reuse,
+    serving,
+    tracking,
+    worker,
+)
 from deploy.bench.figure import Figure, Progress
 
 
@@ -27,4 +41,11 @@ BENCHES: dict[str, Bench] = {
     "pipeline": Bench("serve's pipeline, several events at once", "the same steps in a plain loop", pipeline.run),
     "pipeline-cpu": Bench("the same per second of CPU time", "the same steps in a plain loop", pipeline.run_by_cpu),
     "reuse": Bench("events whose images are stored already", "making them", reuse.run),
+    "batcher": Bench("our batcher around nothing, one tenant", "a bare hop to a thread and back", batcher.run),
+    "batcher-tenants": Bench("the same, 100 tenants wait", "a bare hop to a thread and back", batcher.run_many),
+    "serving": Bench("Kafka, worker, Serve, a Studio that does nothing", "one event at a time by HTTP", serving.run),
+    # From here on a Ray is left in this process, which the benches above need not feel.
+    "batching-flat": Bench("our batcher, a batch takes 0.1 s", "@serve.batch as by default", batching.run_flat),
+    "batching-linear": Bench("our batcher, an item takes 10 ms", "@serve.batch as by default", batching.run_linear),
+    "latency": Bench("1 / p99 at 70 % of capacity", "1 / three batches' time", latency.run),
 }

@@ -1,17 +1,23 @@
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from deploy.bench import broker, engine, exchange, listings, pipeline, registry
+from deploy.bench import batcher, broker, engine, exchange, idle_app, listings, pipeline, registry
 from deploy.bench.__main__ import main
+from deploy.bench.batching import FLAT, LINEAR
+from deploy.bench.batching_apps import SlotFirst
 from deploy.bench.figure import Figure, Round, in_turns
 from deploy.bench.local_studio import local_studio
+from deploy.bench.open_loop import evenly, offer, poisson
 from deploy.bench.registry import BENCHES, Bench
 from deploy.bench.report import table, verdict
+from deploy.bench.stand_in import MOST, Cost
 from deploy.errors import ServiceFailed
+from serve.schemas.exchange import ResultLine
 
 
 def silent(done: int, planned: int) -> None:
@@ -125,3 +131,59 @@ def test_the_plain_loop_makes_what_the_pipeline_makes() -> None:
         assert len(outputs) == 3
         again = asyncio.run(local.answer(local.events("tenant-b")))
         assert all(output.reused for output in again)
+
+
+def test_an_open_loop_does_not_wait_for_answers() -> None:
+    gate = asyncio.Event()
+    sent: list[int] = []
+
+    async def send(number: int) -> None:
+        sent.append(number)
+        if number == 9:
+            gate.set()
+        await gate.wait()
+
+    offered = asyncio.run(offer(send, evenly(1000.0, 10)))
+    assert sent == list(range(10))
+    assert len(offered.latencies) == 10
+    assert list(offered.latencies) == sorted(offered.latencies)
+    assert offered.quantile(0.5) == offered.latencies[5]
+    assert offered.quantile(1.0) == offered.latencies[-1]
+
+
+def test_random_arrivals_are_the_same_for_the_same_seed_and_come_at_their_rate() -> None:
+    times = list(poisson(50.0, 2_000, 1))
+    assert times == list(poisson(50.0, 2_000, 1)) != list(poisson(50.0, 2_000, 2))
+    assert times == sorted(times)
+    assert 2_000 / times[-1] == pytest.approx(50.0, rel=0.1)
+
+
+def test_costs_are_those_that_the_page_names() -> None:
+    assert (FLAT.of(1), FLAT.of(MOST), FLAT.capacity) == (0.1, 0.1, 160.0)
+    assert (LINEAR.of(1), LINEAR.of(MOST), LINEAR.capacity) == (0.01, 0.16, 100.0)
+
+
+def test_the_slot_first_replica_answers_all_and_counts_its_batches() -> None:
+    async def main() -> tuple[list[int], list[int], list[int]]:
+        replica = SlotFirst(Cost(batch_s=0.01))
+        answers = await asyncio.gather(*map(replica, range(40)))
+        return answers, await replica.sizes(), await replica.sizes()
+
+    answers, sizes, again = asyncio.run(main())
+    assert answers == list(range(40))
+    assert sum(sizes) == 40
+    assert max(sizes) == MOST
+    assert again == []
+
+
+@pytest.mark.parametrize("run", [batcher.run, batcher.run_many])
+def test_the_batcher_bench_gives_microseconds(run: Callable[..., Figure]) -> None:
+    found = run(silent, items=100, rounds=1)
+    assert found.ratio > 0
+    assert "µs" in found.note
+
+
+def test_the_idle_studio_answers_what_the_gateway_reads() -> None:
+    asked = listings.item(3)
+    answer = asyncio.run(idle_app.IdleStudio().answer(asked.model_dump_json().encode(), 1.0))
+    assert ResultLine.model_validate_json(answer) == listings.answer(asked)
