@@ -100,17 +100,24 @@ class InScene:
         there = backdrop(self.scene, (width, height), seed, self.light)
         if shadow:
             density = self._shadow(mask)
-            there *= 1 - density[..., None] * np.array(self.scene.shade, np.float32)
+            # Channel by channel here and below: large frames leave no room for copies of all three.
+            for channel, taken in enumerate(self.scene.shade):
+                there[..., channel] *= 1 - np.float32(taken) * density
         return Ground(there, there)
 
     def lit(self, product: Floats, ground: Ground, mask: Mask, /) -> Floats:
         """A breath of the light's colour and fall, and the surroundings wrapped round the rim."""
         height, width = mask.shape
         frame = Frame(width, height)
-        tint = 1 + _TAKEN * (np.array(self.light.tint, np.float32) - 1)
-        lit = product * (falloff(frame, self.light, 1.022, 0.978)[..., None] * tint)
+        fall = falloff(frame, self.light, 1.022, 0.978)
         rim = mask * _soft(1 - mask, 0.006 * frame.unit) * np.float32(0.30)
-        return np.asarray(lit + (_soft(ground.shaded, 0.012 * frame.unit) - lit) * rim[..., None], np.float32)
+        around = _soft(ground.shaded, 0.012 * frame.unit)
+        lit = product.copy()
+        for channel, tint in enumerate(self.light.tint):
+            plane = lit[..., channel]
+            plane *= fall * np.float32(1 + _TAKEN * (tint - 1))
+            plane += (around[..., channel] - plane) * rim
+        return lit
 
     def _seam(self, size: tuple[int, int]) -> float:
         return self.scene.seam(Frame(*size)) * min(size)

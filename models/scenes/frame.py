@@ -104,8 +104,11 @@ def smoothstep(values: Field, low: float, high: float) -> Field:
 
 def between(share: Field, first: Colour, second: Colour) -> Floats:
     """`first` where `share [H, W]` is 0, `second` where it is 1: `[H, W, 3]`."""
-    start = np.array(first, np.float32)
-    return np.asarray(start + share[..., None] * (np.array(second, np.float32) - start), np.float32)
+    mixed = np.empty((*share.shape, 3), np.float32)
+    for channel, (start, end) in enumerate(zip(first, second, strict=True)):
+        np.multiply(share, np.float32(end - start), out=mixed[..., channel])
+        mixed[..., channel] += np.float32(start)
+    return mixed
 
 
 def _per_cell(pixels: int, cells: int) -> int:

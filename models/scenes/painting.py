@@ -16,6 +16,7 @@ _MOST_LONG = 2048
 _GRAIN = 1.1
 #: Spread of the grain's colour, in levels.
 _COLOUR_GRAIN = 1.2
+_BAND = 128
 
 
 def backdrop(scene: Scene, size: tuple[int, int], seed: int, light: Light) -> Floats:
@@ -28,10 +29,16 @@ def backdrop(scene: Scene, size: tuple[int, int], seed: int, light: Light) -> Fl
     if work.shape != (height, width):
         painted = _fitted(painted, size)
     painted *= np.array(light.tint, np.float32) * np.float32(255)
-    rng = np.random.default_rng([seed, 1])
-    painted += _GRAIN * rng.standard_normal((height, width, 1), np.float32)
-    painted += _COLOUR_GRAIN * (rng.random((height, width, 3), np.float32) - 0.5)
+    _add_grain(painted, np.random.default_rng([seed, 1]))
     return np.clip(painted, 0, 255, out=painted)
+
+
+def _add_grain(painted: Floats, rng: np.random.Generator) -> None:
+    """In place, some rows at a time: large frames leave no room for as much noise."""
+    for top in range(0, len(painted), _BAND):
+        rows = painted[top : top + _BAND]
+        rows += _GRAIN * rng.standard_normal((*rows.shape[:2], 1), np.float32)
+        rows += _COLOUR_GRAIN * (rng.random(rows.shape, np.float32) - np.float32(0.5))
 
 
 def _fitted(painted: Floats, size: tuple[int, int]) -> Floats:
