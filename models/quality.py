@@ -56,7 +56,7 @@ def measure(
     structure, colour = 1.0, 0.0
     if reference is not None:
         old = to_lab(_shrink(reference, size))
-        structure = float(_ssim(light, old[..., 0])[core].mean())
+        structure = float(ssim(light, old[..., 0])[core].mean())
         # Every third pixel: a median needs no more, and the formula is slow.
         colour = float(np.median(delta_e_2000(lab[core][::3], old[core][::3])))
     fill, touch = _box(mask)
@@ -129,8 +129,11 @@ def _background(picture: Picture, mask: Mask, background: tuple[int, int, int]) 
     return float(np.percentile(distance, 95)), exact
 
 
-def _ssim(first: Floats, second: Floats) -> Floats:
-    """Structural similarity map of two L* planes (Wang et al., IEEE TIP 2004: Gaussian window, sigma 1.5)."""
+def ssim(first: Floats, second: Floats) -> Floats:
+    """Structural similarity map, -1..1, of two L* planes `[H, W]`.
+
+    Wang et al., IEEE TIP 2004: Gaussian window, sigma 1.5.
+    """
 
     def mean(values: Floats) -> Floats:
         return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), dtype=np.float32)

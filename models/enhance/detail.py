@@ -58,13 +58,18 @@ def _slope(grey: Floats, sigma: float) -> Floats:
 
 
 def sharpening(width: float) -> float:
-    """Share 0..1 of the full sharpening that edges of this width call for."""
-    return float(np.clip((width - _SHARP) / (_BLURRED - _SHARP), 0, 1))
+    """Share of the full sharpening that edges of this width call for: 0, or 0.2 to 1."""
+    return _worthwhile((width - _SHARP) / (_BLURRED - _SHARP))
 
 
 def smoothing(noise: float) -> float:
-    """Share 0..1 of the full smoothing that noise of this sigma calls for."""
-    return float(np.clip((noise - _CLEAN) / (_NOISY - _CLEAN), 0, 1))
+    """Share of the full smoothing that noise of this sigma calls for: 0, or 0.2 to 1."""
+    return _worthwhile((noise - _CLEAN) / (_NOISY - _CLEAN))
+
+
+def _worthwhile(share: float) -> float:
+    """Nobody would see less than a fifth: better to leave the photo alone."""
+    return min(1.0, share) if share >= 0.2 else 0.0
 
 
 def sharpened(picture: Picture, width: float) -> Picture:

@@ -8,7 +8,7 @@ import numpy as np
 from models.artefacts import noise_of
 from models.enhance import exposure, white_balance
 from models.enhance.detail import edge_width, sharpened, sharpening, smoothed, smoothing
-from models.enhance.gate import Bounds, Subject
+from models.enhance.gate import Bounds, Gate, Look
 from models.enhance.view import view_of
 from models.matting import window_of
 from models.pictures import Mask, Picture
@@ -19,8 +19,8 @@ _SHARES = (1.0, 0.6, 0.3)
 _LEAST_SIDE = 32
 _BOUNDS = {
     "white_balance": Bounds(colour=12, hue=40),
-    "exposure": Bounds(colour=30, hue=12, noise=7),
-    "denoise": Bounds(colour=2, hue=10, structure=0.85),
+    "exposure": Bounds(colour=30, hue=12, noise=10),
+    "denoise": Bounds(colour=2, hue=10, structure=0.75),
     "sharpen": Bounds(colour=2, hue=8),
 }
 
@@ -75,28 +75,41 @@ def enhance(picture: Picture, alpha: Mask, strength: float = 1.0, parts: Parts |
     `strength` 0..1 scales every correction. A correction that would clip, turn hues, blur structure or lift noise is
     weakened or left out; what is fine already is not touched. The same input gives the same output.
     """
-    done = Enhanced(picture)
     if strength <= 0 or min(alpha.shape) < _LEAST_SIDE:
-        return done
+        return Enhanced(picture)
     if not (alpha > 0.9).any():
         alpha = np.ones_like(alpha)
-    wanted = parts or Parts()
+    wanted, work = parts or Parts(), _Work(picture, alpha)
     for part, plan_for in _STEPS.items():
-        plan = plan_for(done.pixels, alpha) if getattr(wanted, part) else None
-        if plan is not None:
-            done = _guarded(done, alpha, part, plan, strength)
-    return done
+        if getattr(wanted, part):
+            work.correct(part, plan_for(work.pixels, alpha), strength)
+    return Enhanced(work.pixels, tuple(work.applied))
 
 
-def _guarded(so_far: Enhanced, alpha: Mask, part: str, plan: _Plan, strength: float) -> Enhanced:
-    subject = Subject(so_far.pixels, alpha)
-    for share in _SHARES:
-        pixels = plan.attempt(share * strength)
-        change = subject.change(pixels)
-        if _BOUNDS[part].hold(change):
-            made = Applied(part=part, found=plan.found, strength=share * strength, colour=change.colour)
-            return Enhanced(pixels, (*so_far.applied, made))
-    return so_far
+class _Work:
+    """A photo under correction."""
+
+    def __init__(self, picture: Picture, alpha: Mask) -> None:
+        self.pixels = picture
+        self.applied: list[Applied] = []
+        self._gate = Gate(alpha)
+        self._look: Look | None = None
+
+    def correct(self, part: str, plan: _Plan | None, strength: float) -> None:
+        """Take as much of the correction as does no harm."""
+        if plan is None:
+            return
+        before = self._look or self._gate.look(self.pixels)
+        for share in _SHARES:
+            pixels = plan.attempt(share * strength)
+            after = self._gate.look(pixels)
+            change = self._gate.change(before, after)
+            if _BOUNDS[part].hold(change):
+                self.pixels, before = pixels, after
+                made = Applied(part=part, found=plan.found, strength=share * strength, colour=change.colour)
+                self.applied.append(made)
+                break
+        self._look = before
 
 
 def _white_balance(picture: Picture, alpha: Mask) -> _Plan | None:

@@ -1,5 +1,6 @@
 """Exposure: how many stops a photo was lit too little or too much, and the tone curve that takes it back."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,8 @@ BIAS = 0.4936
 #: grows from nothing to the whole estimate over `_RAMP` stops, so that no photo is on a knife's edge.
 DARK, LIGHT = -0.75, 0.5
 _RAMP = 0.25
+#: Nobody would see a smaller correction, in stops.
+_SEEN = 0.1
 #: No correction goes further, in stops.
 _MOST = 1.8
 #: From this linear light on (sRGB 203) brightened highlights are compressed instead of cut off.
@@ -47,26 +50,35 @@ def correction(view: View) -> float:
     beyond = off - DARK if off < 0 else off - LIGHT
     if DARK <= off <= LIGHT:
         return 0.0
-    return float(np.clip(-off * min(1.0, abs(beyond) / _RAMP), -_MOST, _MOST))
+    stops = float(np.clip(-off * min(1.0, abs(beyond) / _RAMP), -_MOST, _MOST))
+    return stops if abs(stops) >= _SEEN else 0.0
 
 
 def expose(picture: Picture, stops: float) -> Picture:
     """Change the light of a picture by `stops`. Black stays black and white white, whichever way it goes."""
-    curve = linear_to_srgb(_toned(LINEAR, stops)) * 255 + 0.5
+    if stops < 0:
+        return _dimmed(picture, 2.0**stops)
+    curve = linear_to_srgb(_brightened(2.0**stops)) * 255 + 0.5
     table: NDArray[np.uint8] = np.repeat(np.clip(curve, 0, 255).astype(np.uint8)[:, None], 3, axis=1)
     return through(picture, table)
 
 
-def _toned(light: Floats, stops: float) -> Floats:
-    """Gain in linear light up to the knee, from there compressed so that 1 stays 1 (Reinhard's extended curve).
-
-    Below 0 stops it is the same curve read backwards.
-    """
-    if stops < 0:
-        fine = np.linspace(0, 1, 4096, dtype=np.float32)
-        return np.interp(light, _toned(fine, -stops), fine).astype(np.float32)
-    gained = light * np.float32(2.0**stops)
+def _brightened(gain: float) -> Floats:
+    """Linear light of the 256 levels: gain up to the knee, from there compressed (Reinhard's extended curve)."""
+    gained = LINEAR * np.float32(gain)
     over = np.maximum((gained - _KNEE) / (1 - _KNEE), 0)
-    top = (2.0**stops - _KNEE) / (1 - _KNEE)
+    top = (gain - _KNEE) / (1 - _KNEE)
     compressed = over * (1 + over / top**2) / (1 + over)
     return np.where(gained <= _KNEE, gained, _KNEE + (1 - _KNEE) * compressed).astype(np.float32)
+
+
+def _dimmed(picture: Picture, gain: float) -> Picture:
+    """Less light for all but the brightest. The strongest channel says how much, and the others follow.
+
+    Curves for each channel apart would turn the hue of what is nearly burnt out.
+    """
+    levels = linear_to_srgb(gain * LINEAR + (1 - gain) * LINEAR**4)
+    factors = levels / np.maximum(np.arange(256, dtype=np.float32) / 255, 1e-6)
+    peak = cv2.max(cv2.max(picture[..., 0], picture[..., 1]), picture[..., 2])
+    dimmed = picture * factors.astype(np.float32)[peak][..., None]
+    return np.asarray(np.clip(dimmed + 0.5, 0, 255), dtype=np.uint8)

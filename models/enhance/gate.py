@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from models.artefacts import noise_of
 from models.colour import delta_e_2000, to_lab
+from models.matting import window_of
 from models.pictures import Floats, Mask, Picture
 
 #: Structure and colour are compared at this long side.
 _SIDE = 256
+#: Noise is measured on so much of the product that one does not wait for it.
+_PATCH = 512
 #: A colour has a hue from this chroma on.
 _SATURATED = 20.0
 
@@ -57,38 +60,56 @@ class Bounds:
         )
 
 
-class Subject:
-    """The product of a photo before a correction, measured once for all attempts at it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A picture's measure."""
 
-    def __init__(self, picture: Picture, alpha: Mask) -> None:
+    #: Pixels of the reduced product, `uint8 [n, 3]`.
+    product: Picture
+    #: LAB of the reduced picture.
+    lab: Floats
+    noise: float
+
+
+class Gate:
+    """Compares pictures of one size inside one mask `[H, W]`."""
+
+    def __init__(self, alpha: Mask) -> None:
         scale = min(1.0, _SIDE / max(alpha.shape))
         self._size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
         small = np.asarray(cv2.resize(alpha, self._size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-        self._inside: NDArray[np.bool_] = small > 0.9
-        if not self._inside.any():
-            self._inside = np.ones_like(self._inside)
-        self._alpha = alpha
-        self.noise = noise_of(picture, alpha)
-        self._small = self._reduced(picture)
-        self._lab = to_lab(self._small)
+        inside: NDArray[np.bool_] = small > 0.9
+        self._inside = inside if inside.any() else np.ones_like(inside)
+        self._patch = _middle(alpha)
+        self._alpha = alpha[self._patch]
 
-    def change(self, after: Picture) -> Change:
-        """What became of it: `after` has the size of the photo."""
-        small = self._reduced(after)
-        lab, inside = to_lab(small), self._inside
-        before, now = self._lab[inside], lab[inside]
-        noise = noise_of(after, self._alpha)
+    def look(self, picture: Picture) -> Look:
+        """Take the picture's measure; one look serves as before and as after."""
+        small = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        return Look(small[self._inside], to_lab(small), noise_of(picture[self._patch], self._alpha))
+
+    def change(self, before: Look, after: Look) -> Change:
+        """What a correction did."""
+        old, new = before.lab[self._inside], after.lab[self._inside]
         return Change(
-            clipped=_clipped(small[inside]) - _clipped(self._small[inside]),
-            colour=float(np.median(delta_e_2000(now[::3], before[::3]))),
-            structure=float(_structure(self._lab[..., 0], lab[..., 0])[inside].mean()),
-            noise=noise,
-            noise_growth=noise - self.noise,
-            hue=_turn(before, now),
+            clipped=_clipped(after.product) - _clipped(before.product),
+            colour=float(np.median(delta_e_2000(new[::3], old[::3]))),
+            structure=float(_structure(before.lab[..., 0], after.lab[..., 0])[self._inside].mean()),
+            noise=after.noise,
+            noise_growth=after.noise - before.noise,
+            hue=_turn(old, new),
         )
 
-    def _reduced(self, picture: Picture) -> Picture:
-        return np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+def _middle(alpha: Mask) -> tuple[slice, slice]:
+    """The middle of the product's window, where noise is measured: `_PATCH` px on a side at most."""
+
+    def cut(place: slice) -> slice:
+        start = place.start + max(0, place.stop - place.start - _PATCH) // 2
+        return slice(start, min(place.stop, start + _PATCH))
+
+    rows, columns = window_of(alpha)
+    return cut(rows), cut(columns)
 
 
 def _clipped(pixels: NDArray[Any]) -> float:

@@ -19,6 +19,8 @@ WEIGHTS = (
 BIAS = -0.0475
 #: A cast below this many stops (red up, blue down, each by as much) is left alone; the correction is whole at `_FULL`.
 _LEAST, _FULL = 0.2, 0.3
+#: Nobody would see a smaller correction, in stops.
+_SEEN = 0.05
 #: No correction goes further, in stops.
 _MOST = 0.5
 #: A true cast tints all that is in the photo. So the brightest things, and the least tinted 5 % of it, must share this
@@ -68,7 +70,8 @@ def correction(view: View) -> float:
     least = float(seen[3] if cast > 0 else -seen[4])
     if size <= _LEAST or bright < _SHARED * size - _MARGIN_BRIGHT or least < _SHARED * size - _MARGIN_LEAST:
         return 0.0
-    return float(np.clip(cast * min(1.0, (size - _LEAST) / (_FULL - _LEAST)), -_MOST, _MOST))
+    stops = float(np.clip(cast * min(1.0, (size - _LEAST) / (_FULL - _LEAST)), -_MOST, _MOST))
+    return stops if abs(stops) >= _SEEN else 0.0
 
 
 def balance(picture: Picture, stops: float) -> Picture:

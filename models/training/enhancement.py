@@ -20,6 +20,7 @@ from models.enhance.exposure import signs as light_signs
 from models.enhance.view import LINEAR, LUMA, view_of
 from models.enhance.white_balance import signs as cast_signs
 from models.pictures import Floats, Mask, Picture
+from models.quality import ssim
 from models.training.cutouts import trusted
 
 Damage = Callable[[Picture, np.random.Generator], Picture]
@@ -118,12 +119,14 @@ def ridge(rows: Floats, truth: Floats, penalty: float = 0.01) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One photo under one damage: CIEDE2000 and L* inside the product against the undamaged photo."""
+    """One photo under one damage: CIEDE2000, L* and SSIM inside the product against the undamaged photo."""
 
     colour_before: float
     colour_after: float
     light_before: float
     light_after: float
+    structure_before: float
+    structure_after: float
     applied: tuple[str, ...]
 
 
@@ -138,26 +141,33 @@ def measure(data: Path, count: int) -> Iterator[tuple[str, list[Row]]]:
 def _row(truth: Picture, mask: Mask, damaged: Picture) -> Row:
     inside = mask > 0.9
     done = enhance(damaged, mask)
-    lab, before, after = (to_lab(picture)[inside][::2] for picture in (truth, damaged, done.pixels))
+    planes = [to_lab(picture) for picture in (truth, damaged, done.pixels)]
+    structure = [float(ssim(plane[..., 0], planes[0][..., 0])[inside].mean()) for plane in planes]
+    lab, before, after = (plane[inside][::2] for plane in planes)
     return Row(
         colour_before=float(delta_e_2000(before, lab).mean()),
         colour_after=float(delta_e_2000(after, lab).mean()),
         light_before=float(abs(before[:, 0].mean() - lab[:, 0].mean())),
         light_after=float(abs(after[:, 0].mean() - lab[:, 0].mean())),
+        structure_before=structure[1],
+        structure_after=structure[2],
         applied=tuple(one.part for one in done.applied),
     )
 
 
+_FIGURES = ("colour_before", "colour_after", "light_before", "light_after", "structure_before", "structure_after")
+
+
 def _print_measure(data: Path, count: int) -> None:
     parts = ("exposure", "white_balance", "denoise", "sharpen")
-    _say("damage | dE00 before | dE00 after | L* before | L* after | changed | nearer of changed |", " | ".join(parts))
+    _say(
+        "damage | dE00 before | after | L* before | after | SSIM before | after | changed | nearer of changed |",
+        " | ".join(parts),
+    )
     for name, rows in measure(data, count):
         changed = [row for row in rows if row.applied]
         better = np.mean([row.colour_after < row.colour_before for row in changed]) if changed else float("nan")
-        means = [
-            float(np.mean([getattr(row, field) for row in rows]))
-            for field in ("colour_before", "colour_after", "light_before", "light_after")
-        ]
+        means = [float(np.mean([getattr(row, field) for row in rows])) for field in _FIGURES]
         shares = [float(np.mean([part in row.applied for row in rows])) for part in parts]
         figures = " | ".join(f"{value:.2f}" for value in [*means, len(changed) / len(rows), float(better), *shares])
         _say(f"{name} | {figures}")
