@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from serve.catalog.loader import load_catalog
 from serve.catalog.plan import plan, plan_shot
 from serve.catalog.recipe import Variant
-from serve.schemas.result import ModelRef
+from serve.darkroom import facts_of
+from serve.schemas.outcome import Verdict
+from serve.schemas.result import ModelRef, Quality
 
 CATALOG = load_catalog()
 MODELS = (ModelRef(name="grabcut", version="1"),)
@@ -85,6 +87,15 @@ def test_a_scene_is_no_model_and_has_no_wanted_colour() -> None:
     assert plan_shot(drawn, "acme", SHA, [], ()).digital_source_type == "compositeWithTrainedAlgorithmicMedia"
     lights = [key(variant(operations=[{**scene, "light": side}])) for side in (None, "left", "right", "top")]
     assert len({key(variant(operations=[scene])), *lights}) == 4
+
+
+def test_a_scene_breaks_every_rule_of_a_white_background() -> None:
+    quality = Quality(verdict=Verdict.PUBLISH, score=1.0, rules=[])
+    scene = variant(operations=[{"op": "scene", "scene": "marble"}], size=(2200, 2200))
+    for name in ("amazon-main", "walmart"):
+        (channel,) = CATALOG.channels_of([name])
+        facts = facts_of(plan_shot(scene, "acme", SHA, [channel], ()), quality, size=(2200, 2200), count=1000)
+        assert "white_background" in {rule.rule for rule in channel.check(facts) if not rule.passed}
 
 
 def test_the_smallest_byte_limit_counts() -> None:
