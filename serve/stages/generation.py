@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from models.artefacts import blockiness_of, noise_of
-from models.backdrops import InScene, Plain
+from models.backdrops import Backdrop, InScene, Plain
 from models.cutout import Cutout, MaskBackend
 from models.enhance import Parts, enhance
 from models.recolor import recolor
@@ -76,31 +76,25 @@ def _recolor(canvas: Canvas, operation: Recolor, _: Shot) -> Canvas:
 
 
 def _studio(canvas: Canvas, operation: Studio, shot: Shot) -> Canvas:
-    made = compose(
-        canvas.picture,
-        canvas.alpha,
-        size=shot.variant.size,
-        backdrop=Plain(rgb(operation.background)),
-        fill=operation.fill,
-        shadow=operation.shadow == "contact",
-        seed=shot.seed,
-        # Laying the same picture out twice would cost as much as the first time.
-        reference=None if canvas.reference is canvas.picture else canvas.reference,
-    )
-    return replace(canvas, picture=made.pixels, alpha=made.mask, reference=made.reference)
+    return _composed(canvas, operation, shot, Plain(rgb(operation.background)))
 
 
 def _scene(canvas: Canvas, operation: Scene, shot: Shot) -> Canvas:
     scene = SCENES[operation.scene]
     light = scene.light if operation.light is None else replace(scene.light, side=operation.light)
+    return _composed(canvas, operation, shot, InScene(scene, light))
+
+
+def _composed(canvas: Canvas, operation: Studio | Scene, shot: Shot, backdrop: Backdrop) -> Canvas:
     made = compose(
         canvas.picture,
         canvas.alpha,
         size=shot.variant.size,
-        backdrop=InScene(scene, light),
+        backdrop=backdrop,
         fill=operation.fill,
-        shadow=operation.shadow == "soft",
+        shadow=operation.shadow != "none",
         seed=shot.seed,
+        # Laying the same picture out twice would cost as much as the first time.
         reference=None if canvas.reference is canvas.picture else canvas.reference,
     )
     return replace(canvas, picture=made.pixels, alpha=made.mask, reference=made.reference)
