@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,16 @@ from serve.scaling.watch import Watch
 TP = TopicPartition("listings.new", 0)
 GIVEN = {"events_per_s": 1.0, "rate_window_s": 20, "stale_s": 20, "forget_s": 100, "timeout_s": 0.5}
 SETTINGS = ScalingSettings.read({**GIVEN, "metrics_urls": ["http://w/metrics"]})
+
+
+@pytest.fixture(autouse=True)
+def _heard(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ray keeps what is logged below its own loggers to itself, once it is loaded."""
+    log = logging.getLogger("ray.serve.scaling")
+    monkeypatch.setattr(log, "propagate", False)
+    log.addHandler(caplog.handler)
+    yield
+    log.removeHandler(caplog.handler)
 
 
 def status(open_: int, in_flight: int) -> Status:
