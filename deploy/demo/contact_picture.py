@@ -49,7 +49,7 @@ class _Section:
 
 
 def picture(sheet: Sheet, rows: int = 8) -> Image.Image:
-    """The sheet, RGB; of many listings it shows about `rows`, some of every recipe, those with most pictures first."""
+    """The sheet, RGB; of many listings it shows about `rows`, some of every recipe, those with most pictures."""
     sections = [_section(chosen) for chosen in _chosen(sheet.rows, rows)]
     width = max((section.width for section in sections), default=2 * _MARGIN + _CELL)
     between = _BETWEEN * (len(sections) - 1)
@@ -79,7 +79,11 @@ def _chosen(rows: Sequence[Row], count: int) -> list[list[Row]]:
 
 
 def _best(rows: Sequence[Row], count: int) -> list[Row]:
-    ranked = sorted(rows, key=lambda row: -sum(tile.path is not None for tile in row.tiles))[:count]
+    def missing(row: Row) -> tuple[int, int]:
+        made = [tile for tile in row.tiles if tile.path is not None]
+        return -len(made), -sum(tile.verdict == "publish" for tile in made)
+
+    ranked = sorted(rows, key=missing)[:count]
     return [row for row in rows if row in ranked]
 
 
