@@ -1,0 +1,149 @@
+"""Listing events with a photo each through a real worker, and an account of every one of them."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic_core import to_json
+
+from consumers.events import SPEC_VERSION
+from consumers.settings import ConsumerSettings
+from deploy.loadtest.calm import calm_run
+from deploy.loadtest.census import Census
+from deploy.loadtest.ledger import Ledger, object_faults
+from deploy.loadtest.sending import Sender
+from deploy.loadtest.traffic import Kind, Planned
+from deploy.loadtest.watch import Watch
+from deploy.services.buckets import s3_client
+from deploy.services.consumer import Consumer
+from deploy.services.interface import Endpoints
+from deploy.settings import DeploySettings
+from serve.schemas.listing import EventType
+from tests.support.photos import PhotoServer, garment
+from tests.support.servers import KafkaServer, unique
+
+#: Events under way at most: more than two replicas take at once.
+_BURST = 24
+CATALOG = Path(__file__).parents[1] / "data" / "catalog"
+
+
+class ClusterTraffic:
+    """Topics, a worker and events of their own, for the length of a block; use it from the main thread."""
+
+    def __init__(self, kafka: KafkaServer, store: Endpoints, serve_url: str, photos: PhotoServer, folder: Path) -> None:
+        mark = unique("t")
+        told = {
+            "bootstrap": kafka.bootstrap,
+            "api_version": ".".join(map(str, kafka.api_version or ())) or None,
+            "group": f"{mark}.group",
+            "topics": (kafka.new_topic("new"),),
+            "retry_topics": (kafka.new_topic("retry", end=".2s"), kafka.new_topic("retry", end=".5s")),
+            "results_topic": kafka.new_topic("results"),
+            "dead_topic": kafka.new_topic("dead"),
+            "serve_url": serve_url,
+        }
+        self.settings = ConsumerSettings().model_copy(update=told)
+        self._tenant = mark
+        self._store = store
+        self._photos = photos
+        env = {
+            f"VITRINE_CONSUMERS_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in told.items()
+            if value is not None
+        }
+        self.worker = Consumer(folder, env, DeploySettings())
+        self._log = folder / "consumer-1.log"
+        self._planned: dict[int, Planned] = {}
+        self._sender: Sender
+        self._watch: Watch
+        self._allowed = 0
+
+    def plan(self, count: int) -> None:
+        """Think up so many listings, each with a photo of its own."""
+        for number in range(1, count + 1):
+            colour = (30 + 7 * number % 200, 80, 140)
+            url = self._photos.add(f"{self._tenant}-{number}.jpg", garment(colour=colour, seed=number))
+            self._planned[number] = self._event(number, url)
+
+    def _event(self, number: int, url: str) -> Planned:
+        listing = f"sku-{number}"
+        data = {"tenant_id": self._tenant, "listing_id": listing, "revision": 1, "recipe": "tiny"}
+        event = {"specversion": SPEC_VERSION, "id": f"event-{number}", "source": "//tests", "type": EventType.CREATED}
+        return Planned(
+            number=number,
+            topic=self.settings.topics[0],
+            key=f"{self._tenant}:{listing}".encode(),
+            value=to_json({**event, "data": {**data, "images": [{"url": url}]}}),
+            kind=Kind.PHOTOS,
+            event_id=f"event-{number}",
+            listing=f"{self._tenant}:{listing}",
+            revision=1,
+        )
+
+    def run(self, disturb: Callable[[], None], patience_s: float) -> None:
+        """Send some events, call `disturb`, which sends more by `busy_until`, and wait until each has an answer."""
+        with Sender(self.settings, iter(self._planned.values())) as sender, Watch(self.settings) as watch:
+            self._sender, self._watch = sender, watch
+            self._allow(_BURST)
+            self.worker.start()
+            try:
+                disturb()
+                until(lambda: self.open == 0, patience_s, lambda: f"{self.open} events without answer")
+                # A second answer comes soon, if it comes.
+                time.sleep(3)
+            finally:
+                self.worker.stop()
+        self._planned = {number: event for number, event in self._planned.items() if number <= self._allowed}
+
+    @property
+    def open(self) -> int:
+        """Events that were sent and have no answer yet."""
+        return self._allowed - self._watch.answered
+
+    def busy_until(self, what: Callable[[], object], patience_s: float) -> None:
+        """Send one event after the other until it is so."""
+        deadline = time.monotonic() + patience_s
+        while not what():
+            assert time.monotonic() < deadline, f"it did not happen in {patience_s:g} s"
+            if self.open < _BURST:
+                self._allow(self._allowed + 1)
+            time.sleep(0.8)
+
+    def _allow(self, count: int) -> None:
+        self._allowed = min(count, len(self._planned))
+        self._sender.allow(self._allowed)
+
+    def attempts(self) -> list[int]:
+        """How many tries each answered event took, from the worker's log."""
+        lines = (json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{"))
+        return [int(line["attempts"]) for line in lines if line.get("message") == "event is answered"]
+
+    def faults(self) -> list[str]:
+        """What is wrong: events without answer or with two, dead letters, objects other than those of a calm run."""
+        ledger = Ledger()
+        Census(self.settings).enter(ledger, self._planned)
+        assert len(ledger.events) == len(self._planned)
+        events = list(ledger.last_events().values())
+        calm = calm_run(events, self._planned, self._store, catalog=CATALOG, photos=self._photos.origin)
+        assert all(calm.values())
+        found = [*ledger.verdict(), *object_faults(calm, ledger.standing, self._objects())]
+        return [f"{one}" for one in found]
+
+    def _objects(self) -> dict[str, str]:
+        at = self._store
+        client = s3_client(at.s3_endpoint, at.access_key, at.secret_key, at.region)
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=at.bucket)
+        keys = [one["Key"] for page in pages for one in page.get("Contents", ())]
+        return {
+            key: hashlib.sha256(client.get_object(Bucket=at.bucket, Key=key)["Body"].read()).hexdigest() for key in keys
+        }
+
+
+def until(what: Callable[[], object], patience_s: float, say: Callable[[], str] = str) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + patience_s
+    while not what():
+        assert time.monotonic() < deadline, f"it did not happen in {patience_s:g} s: {say()}"
+        time.sleep(0.2)
