@@ -38,20 +38,23 @@ def seamless(mask: Mask) -> Mask:
 
 
 def lying(mask: Mask, source: tuple[float, float], strength: float) -> Mask:
-    """Of a flat thing on a surface parallel to the picture; `source` is the unit vector towards the light, y down."""
+    """Of a flat thing on a surface parallel to the picture; `source` is the unit vector towards the light, y down.
+
+    `strength` is 1 for soft daylight.
+    """
     small, unit = _small(mask)
     light = np.ones_like(small)
     for layer in _LYING:
         away = (-source[0] * layer.reach * unit, -source[1] * layer.reach * unit)
         light *= 1 - layer.weight * _cast(small, layer.blur * unit, away)
-    return _full(np.minimum(1 - light, 1) * np.float32(strength / 0.6), mask)
+    return _full(np.minimum(1 - light, 1) * np.float32(strength), mask)
 
 
 def standing(mask: Mask, source: tuple[float, float], strength: float, seam: float, *, wall: bool) -> Mask:
     """Of an upright thing on a floor that ends at row `seam`; behind it there may be a wall.
 
     The shadow runs away from the light and back along the floor, sharp at the foot and softer with the height of what
-    throws it. Without a wall nothing is shaded above the seam.
+    throws it. Without a wall nothing is shaded above the seam. `source` and `strength` as for `lying`.
     """
     small, unit = _small(mask)
     rows = np.flatnonzero((small > 0.5).any(1))
@@ -70,7 +73,7 @@ def standing(mask: Mask, source: tuple[float, float], strength: float, seam: flo
         reach = 0.075 * unit
         cast = _cast(small, 0.045 * unit, (-source[0] * reach, -source[1] * reach * 0.4))
         density += 0.24 * cast * (1 - on_floor)
-    return _full(np.minimum(density, 1) * np.float32(strength / 0.6), mask)
+    return _full(np.minimum(density, 1) * np.float32(strength), mask)
 
 
 def _contact(small: Mask, unit: int, foot: float, tall: float) -> Mask:

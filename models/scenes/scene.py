@@ -40,7 +40,7 @@ class Scene:
     depth: float = 0.0
     #: Standing: whether a wall rises at the seam and catches the shadow.
     wall: bool = False
-    #: How dark the shadow is where it is darkest, 0..1.
-    shadow: float = 0.6
+    #: How dark the shadow is, 1 for soft daylight.
+    shadow: float = 1.0
     #: What the shadow takes of red, green and blue, relative to each other: bright surroundings give it their colour.
     shade: tuple[float, float, float] = (0.94, 0.97, 1.0)

@@ -116,7 +116,7 @@ def test_the_shadow_falls_away_from_the_light(pose: str) -> None:
 
     def centre(side: Side) -> tuple[float, float]:
         source = Light(side).source
-        cast = lying(mask, source, 0.6) if pose == "lying" else standing(mask, source, 0.6, 100.0, wall=True)
+        cast = lying(mask, source, 1.0) if pose == "lying" else standing(mask, source, 1.0, 100.0, wall=True)
         assert cast.min() >= 0
         assert cast.max() <= 0.9
         return _centre(cast)
@@ -131,7 +131,7 @@ def test_the_shadow_falls_away_from_the_light(pose: str) -> None:
 def test_a_shadow_grows_softer_with_distance_and_ends() -> None:
     mask = np.zeros((400, 400), np.float32)
     mask[100:300, 100:300] = 1
-    cast = lying(mask, Light("left").source, 0.6)
+    cast = lying(mask, Light("left").source, 1.0)
     to_light, away = cast[200, 80:100], cast[200, 300:340]
     assert away.sum() > 2 * to_light.sum()
     assert (np.diff(away) <= 1e-6).all()
@@ -142,10 +142,10 @@ def test_a_shadow_grows_softer_with_distance_and_ends() -> None:
 def test_no_shadow_lies_above_the_seam_without_a_wall() -> None:
     mask = np.zeros((240, 240), np.float32)
     mask[40:200, 80:160] = 1
-    cast = standing(mask, Light("left").source, 0.6, 150.0, wall=False)
+    cast = standing(mask, Light("left").source, 1.0, 150.0, wall=False)
     assert cast[:140].max() < 0.01
     assert cast[196:206, 90:150].max() > 0.4
-    assert not standing(np.zeros((60, 60), np.float32), (0, -1), 0.6, 30.0, wall=True).any()
+    assert not standing(np.zeros((60, 60), np.float32), (0, -1), 1.0, 30.0, wall=True).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
