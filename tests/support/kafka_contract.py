@@ -225,6 +225,21 @@ class SingleMemberContract(_Base):
         self.write(cluster.producer(), tp, b"1", b"2")
         assert (consumer.beginning_offsets([tp]), consumer.end_offsets([tp])) == ({tp: 0}, {tp: 2})
 
+    def test_the_end_of_a_paused_partition_can_be_asked_for_without_waiting(self, cluster: Cluster) -> None:
+        tp = TopicPartition(cluster.topic(), 0)
+        producer, consumer = cluster.producer(), self.reader(cluster, tp)
+        self.write(producer, tp, b"1", b"2", b"3")
+        self.read(cluster, consumer, 3)
+        consumer.pause(tp)
+        self.write(producer, tp, b"4", b"5")
+        asked = kafka_internals.ask_for_ends(consumer, [tp])
+        self.until(cluster, lambda: asked.is_done, consumer)
+        assert asked.exception is None
+        offsets, again = asked.value
+        assert ({place: found.offset for place, found in offsets.items()}, again) == ({tp: 5}, set())
+        assert kafka_internals.next_offset(consumer, tp) == 3
+        assert kafka_internals.next_offset(consumer, TopicPartition(tp.topic, 77)) is None
+
     def test_where_to_begin_without_a_commit(self, cluster: Cluster) -> None:
         tp = TopicPartition(cluster.topic(), 0)
         self.write(cluster.producer(), tp, b"old")
