@@ -29,8 +29,9 @@ class _Sum(NamedTuple):
 @dataclass(slots=True)
 class _Worker:
     page: Page
-    #: When it last moved.
-    at: float
+    #: When it last moved, and when it last answered.
+    moved_at: float
+    answered_at: float
 
 
 class Tally:
@@ -55,12 +56,13 @@ class Tally:
         for page in pages:
             before = self._workers.get(page.worker)
             if before is not None and before.page.looks == page.looks:
+                before.answered_at = now
                 continue
             news = True
             if before is not None:
                 arrivals += max(0.0, page.arrivals - before.page.arrivals)
                 served += max(0.0, page.served - before.page.served)
-            self._workers[page.worker] = _Worker(page, now)
+            self._workers[page.worker] = _Worker(page, now, now)
             self._backlog.update({place: _Told(now, events) for place, events in page.backlog.items()})
         if news:
             self._forget(now)
@@ -70,9 +72,10 @@ class Tally:
         return self._figures
 
     def _forget(self, now: float) -> None:
-        settings = self._settings
-        self._workers = {name: one for name, one in self._workers.items() if now - one.at <= settings.stale_s}
-        self._backlog = {place: told for place, told in self._backlog.items() if now - told.at <= settings.forget_s}
+        forget_s = self._settings.forget_s
+        # One that hangs is remembered as long as it answers, or it would come back as a new one.
+        self._workers = {name: one for name, one in self._workers.items() if now - one.answered_at <= forget_s}
+        self._backlog = {place: told for place, told in self._backlog.items() if now - told.at <= forget_s}
 
     def _add(self, now: float, arrivals: float, served: float) -> None:
         last = self._sums[-1] if self._sums else _Sum(now, 0.0, 0.0)
@@ -82,7 +85,8 @@ class Tally:
             self._sums.popleft()
 
     def _sum_up(self, now: float, served: float) -> Figures:
-        workers = [one.page for one in self._workers.values()]
+        stale_s = self._settings.stale_s
+        workers = [one.page for one in self._workers.values() if now - one.moved_at <= stale_s]
         first, last = self._sums[0], self._sums[-1]
         seconds = max(last.at - first.at, self._settings.look_every_s)
         return Figures(
@@ -94,5 +98,5 @@ class Tally:
             served=served,
             oldest_s=max((page.oldest_s for page in workers), default=0.0),
             outage=any(page.outage for page in workers),
-            complete=all(now - told.at <= self._settings.stale_s for told in self._backlog.values()),
+            complete=all(now - told.at <= stale_s for told in self._backlog.values()),
         )

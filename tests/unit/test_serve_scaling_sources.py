@@ -188,6 +188,13 @@ def test_a_worker_that_answers_but_stands_still_tells_nothing() -> None:
     assert figures.at == 0.0
 
 
+def test_a_worker_that_hangs_does_not_come_back_as_a_new_one() -> None:
+    frozen = page("a", 7, backlog={A0: 50.0}, in_flight=8.0)
+    rounds = [(5.0 * n, [frozen, page("b", n, backlog={A1: 2.0})]) for n in range(100)]
+    figures = told(*rounds)
+    assert (figures.backlog, figures.in_flight, figures.complete) == (2, 0, True)
+
+
 def test_workers_without_partitions_know_nothing() -> None:
     assert Tally(SETTINGS).take([page("a", 1)], 0.0) is None
 
