@@ -58,7 +58,9 @@ class ScalingSettings(BaseModel):
     trust: float = Field(
         default=4.0, ge=1, description="How many times more or less than thought a measured rate may be."
     )
-    rate_window_s: float = Field(default=60.0, gt=0, description="Rates are taken over this time.")
+    rate_window_s: float = Field(
+        default=60.0, gt=0, description="Rates are taken over this time; with Prometheus some of its scrape intervals."
+    )
     rate_memory_s: float = Field(
         default=600.0, gt=0, description="Time at full load after which two thirds of the measured rate are new."
     )
