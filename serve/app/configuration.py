@@ -8,6 +8,9 @@ from ray.util import metrics
 
 log = logging.getLogger(__name__)
 
+#: A replica that takes over a configuration is given no new calls meanwhile, so it must not take for ever.
+_PATIENCE_S = 300.0
+
 
 class Configuration:
     """What a replica was told last, and whether it is in force.
@@ -17,15 +20,15 @@ class Configuration:
     `vitrine_configuration_refused`. One that starts must not begin with anything but what it was told: there it raises.
     """
 
-    def __init__(self, apply: Callable[[Mapping[str, object]], Awaitable[None]], timeout_s: float) -> None:
+    def __init__(self, apply: Callable[[Mapping[str, object]], Awaitable[None]]) -> None:
         self._apply = apply
-        self._timeout_s = timeout_s
         self._in_force: Mapping[str, object] = {}
         self._at_work = False
-        self._refused = metrics.Gauge(
+        self.refused = False
+        self._gauge = metrics.Gauge(
             "vitrine_configuration_refused", "1 while a replica works with an older configuration than it was told"
         )
-        self._refused.set(0)
+        self._gauge.set(0)
 
     def begin_work(self) -> None:
         """The replica has started: Serve asks for its health for the first time once it is configured."""
@@ -36,12 +39,16 @@ class Configuration:
         wanted = wanted or {}
         if wanted != self._in_force:
             try:
-                await asyncio.wait_for(self._apply(wanted), self._timeout_s)
+                await asyncio.wait_for(self._apply(wanted), _PATIENCE_S)
             except Exception:
                 if not self._at_work:
                     raise
                 log.exception("configuration refused, the one before stays in force", extra={"wanted": dict(wanted)})
-                self._refused.set(1)
+                self._show(refused=True)
                 return
             self._in_force = dict(wanted)
-        self._refused.set(0)
+        self._show(refused=False)
+
+    def _show(self, *, refused: bool) -> None:
+        self.refused = refused
+        self._gauge.set(int(refused))

@@ -51,7 +51,7 @@ class Studio:
             return PlacedDevelopment(local, placement, hops) if hops else local
 
         self._studio = build_studio(settings, RayMetrics(), computes=placement.stages_of(STUDIO), place=place)
-        self._configuration = Configuration(self._studio.workbench.reconfigure, settings.stuck_after_s)
+        self._configuration = Configuration(self._studio.workbench.reconfigure)
 
     async def answer(self, item: bytes, timeout_s: float) -> bytes:
         """An `EnrichItem` as JSON in, an `AnswerLine` as JSON out."""
@@ -98,7 +98,7 @@ class StageHost:
         check_ongoing(name, _ongoing(), least_ongoing(settings.batch_shots, settings.slots))
         self._workbench = build_workbench(settings, RayMetrics(), stages)
         self._host = Host(self._workbench)
-        self._configuration = Configuration(self._host.reconfigure, settings.stuck_after_s)
+        self._configuration = Configuration(self._host.reconfigure)
 
     async def develop(self, parcel: Parcel | Refused, order: Order) -> Parcel | Refused:
         """See `Host.develop`."""
@@ -143,7 +143,7 @@ class Ingress:
         replicas = Replicas(app_name, args.placement.hosts, self._settings.capacity_ttl_s)
         self._gateway = StudioGateway(studio, args, replicas)
         self._listing = _Listing(_catalog(self._settings))
-        self._configuration = Configuration(self._show, self._settings.stuck_after_s)
+        self._configuration = Configuration(self._show)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         settings = self._settings
