@@ -122,6 +122,8 @@ class RayDashboard:
             raise ServiceFailed(f"the Ray dashboard at {self.url} refuses us: {_SIGN_IN}") from error
         if answer.status_code in {401, 403}:
             raise ServiceFailed(f"the Ray dashboard at {self.url} refuses us: {_SIGN_IN}")
+        if answer.status_code == 404:
+            raise ServiceFailed(f"{self.url} is no Ray dashboard, or that of a very old Ray")
         if answer.status_code != 200:
             raise ServiceFailed(f"{method} {self.url}{path} gave {answer.status_code}: {answer.text[:1000]}")
         try:

@@ -22,10 +22,10 @@ from tests.support.photos import PhotoServer, photo_server
 from tests.support.ray_cluster import HEAD, SECOND, RayCluster
 from tests.support.servers import KafkaServer, StoreServer
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 SERVE_YAML = Path(__file__).parents[2] / "deploy" / "serve.yaml"
-PATIENCE_S = 300
+PATIENCE_S = 400
 MOST_EVENTS = 150
 NODES = (HEAD, SECOND)
 VITRINE = Path(sys.executable).with_name("vitrine")
@@ -177,15 +177,23 @@ def test_a_node_that_dies_costs_no_event_and_works_again_when_it_is_back(town: T
 @pytest.mark.parametrize(
     ("address", "env", "reason"),
     [
-        ("http://127.0.0.1:{dashboard_port}", {}, "already has an application `vitrine`"),
         ("http://127.0.0.1:{dashboard_port}", {"RAY_AUTH_MODE": "disabled"}, "asks for a token"),
-        ("http://127.0.0.1:{serve_port}", {}, "no Ray dashboard"),
+        ("http://127.0.0.1:{serve_port}", {}, "is no Ray dashboard"),
         ("127.0.0.1:1", {}, "no Ray cluster found"),
     ],
 )
 def test_a_guest_who_does_not_fit_is_told_why(town: Town, address: str, env: dict[str, str], reason: str) -> None:
-    told = address.format_map(vars(town.cluster))
-    done = town.vitrine("up", "--kafka", "none", "--store", "none", "--ray-address", told, **env)
+    _is_refused(town, address.format_map(vars(town.cluster)), reason, **env)
+
+
+def test_a_guest_takes_no_name_that_is_taken(town: Town) -> None:
+    town.deploy("first")
+    _is_refused(town, town.cluster.dashboard, "already has an application `vitrine`")
+    assert "vitrine" in town.cluster.applications()
+
+
+def _is_refused(town: Town, address: str, reason: str, **env: str) -> None:
+    done = town.vitrine("up", "--kafka", "none", "--store", "none", "--ray-address", address, **env)
     assert done.returncode == 1
     assert reason in done.stderr
     assert "Traceback" not in done.stderr

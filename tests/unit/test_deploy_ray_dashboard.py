@@ -97,6 +97,7 @@ def test_a_cluster_without_serve_has_no_applications(fake: FakeDashboard) -> Non
     [
         ((200, "<html>"), "is no Ray dashboard"),
         ((200, "[]"), "is no Ray dashboard"),
+        ((404, "Not Found"), "is no Ray dashboard"),
         ((401, "Unauthorized"), "asks for a token"),
         ((403, "Forbidden"), "asks for a token"),
         ((503, "the GCS may be down"), "gave 503: the GCS may be down"),
