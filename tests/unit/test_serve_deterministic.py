@@ -1,10 +1,11 @@
 """The setting `deterministic`: an image comes out the same in whatever company it is computed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+import torch
 from prometheus_client import CollectorRegistry
 
 from serve.catalog.recipe import Variant
@@ -15,6 +16,12 @@ from serve.workbench import build_workbench
 
 SIDE = 96
 FULL = 4
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def shots() -> list[Shot]:
