@@ -56,7 +56,7 @@ class Replicas:
             status = await asyncio.to_thread(serve.status)
             deployments = status.applications[self._app_name].deployments
             self._studios = _at_work(deployments[STUDIO].replica_states)
-            self.asleep = not deployments[STUDIO].replica_states and deployments[STUDIO].status == "HEALTHY"
+            self.asleep = _is_asleep(deployments[STUDIO])
             self._missing = [
                 host
                 for host in self._hosts
@@ -68,6 +68,11 @@ class Replicas:
         finally:
             self._seen_at = time.monotonic()
             self._look = None
+
+
+def _is_asleep(deployment: Any) -> bool:
+    """Whether it has, or will soon have, no replica, and shall have none."""
+    return set(deployment.replica_states) <= {"STOPPING"} and deployment.status in ("HEALTHY", "DOWNSCALING")
 
 
 def _at_work(states: Mapping[Any, int]) -> int:
