@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.colour import from_lab, lab_of, to_lab
-from models.matting import box, decontaminate
+from models.matting import box, decontaminate, reach_of, window_of
 from models.pictures import Floats, Mask, Picture
 
 #: LAB distance is taken with lightness at this weight: shade belongs to the cloth, hue does not.
@@ -25,7 +25,16 @@ def recolor(picture: Picture, alpha: Mask, colour: tuple[int, int, int], strengt
     """
     if strength <= 0 or not (alpha > 0.5).any():
         return picture.copy()
-    old = decontaminate(picture, alpha)
+    # With this margin the product's pixels see all that they would see in the whole photo.
+    window = window_of(alpha, 2 * reach_of(alpha))
+    old = decontaminate(picture[window], alpha[window], alpha)
+    result = picture.copy()
+    result[window] = _recoloured(picture[window], old, alpha[window], colour, strength)
+    return result
+
+
+def _recoloured(picture: Picture, old: Picture, alpha: Mask, colour: tuple[int, int, int], strength: float) -> Picture:
+    """The same for the product's window; `old` is its picture free of the background's colours."""
     lab = to_lab(old)
     main, membership = _main_cloth(lab, alpha)
     dyed = _dye(lab, main, lab_of(colour))
@@ -55,8 +64,11 @@ def _main_cloth(lab: Floats, alpha: Mask) -> tuple[Floats, Mask]:
 
 def _nearest(space: Floats, centres: Floats) -> Floats:
     """Distance of each pixel to the nearest of the centres."""
-    squares = [((space - centre) ** 2).sum(-1) for centre in centres]
-    return np.asarray(np.sqrt(np.minimum.reduce(squares)), dtype=np.float32)
+    flat = space.reshape(-1, 3)
+    # |p|^2 is the same for all centres: the nearest is told by |c|^2 - 2 p.c alone.
+    away = flat @ (-2 * centres.T) + (centres**2).sum(1)
+    squares = away.min(1) + np.einsum("ij,ij->i", flat, flat)
+    return np.sqrt(np.maximum(squares, 0)).reshape(space.shape[:2]).astype(np.float32)
 
 
 def _shade_free(lab: Floats) -> Floats:
