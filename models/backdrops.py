@@ -1,7 +1,7 @@
 """What a product is set on: a plain colour or a scene. Each places it, lies behind it and lights it."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -23,11 +23,20 @@ class Ground:
     bare: Floats
 
 
+class Box(NamedTuple):
+    """The product's box, in source pixels."""
+
+    width: float
+    height: float
+    #: From its upper edge down to where the product stands.
+    foot: float
+
+
 class Backdrop(Protocol):
     """A place for a product."""
 
-    def target(self, size: tuple[int, int], box: tuple[float, float], fill: float) -> tuple[float, float, float]:
-        """Zoom, and where the middle of the product's box (width, height in source pixels) comes to lie: x, y."""
+    def target(self, size: tuple[int, int], box: Box, fill: float) -> tuple[float, float, float]:
+        """Zoom, and where the middle of the product's box comes to lie in a frame of `size`: x, y."""
         ...
 
     def ground(self, mask: Mask, *, shadow: bool, seed: int) -> Ground:
@@ -45,9 +54,9 @@ class Plain:
 
     colour: tuple[int, int, int]
 
-    def target(self, size: tuple[int, int], box: tuple[float, float], fill: float) -> tuple[float, float, float]:
+    def target(self, size: tuple[int, int], box: Box, fill: float) -> tuple[float, float, float]:
         """In the middle; the limiting side takes `fill` of the frame."""
-        return fill * min(size[0] / box[0], size[1] / box[1]), size[0] / 2, size[1] / 2
+        return fill * min(size[0] / box.width, size[1] / box.height), size[0] / 2, size[1] / 2
 
     def ground(self, mask: Mask, *, shadow: bool, seed: int) -> Ground:
         """The colour, exactly, wherever no shadow falls; `seed` sets the shadow's dither."""
@@ -68,6 +77,8 @@ class Plain:
 
 #: Height that is left free above a product, as a share of the frame's.
 _HEADROOM = 0.05
+#: Height that is left free below a standing one, as a share of the frame's.
+_FOOTROOM = 0.03
 #: Height that is left free below a hanging one, as a share of the frame's short side.
 _CLEARANCE = 0.075
 #: Share of a scene's warmth that the product takes; the rest would change its colour.
@@ -81,18 +92,20 @@ class InScene:
     scene: Scene
     light: Light
 
-    def target(self, size: tuple[int, int], box: tuple[float, float], fill: float) -> tuple[float, float, float]:
+    def target(self, size: tuple[int, int], box: Box, fill: float) -> tuple[float, float, float]:
         """Lying products in the middle, hanging ones in the middle of the wall, standing ones with their foot down."""
-        zoom = fill * min(size[0] / box[0], size[1] / box[1])
+        zoom = fill * min(size[0] / box.width, size[1] / box.height)
         if self.scene.pose == "lying":
             return zoom, size[0] / 2, size[1] / 2
         top, seam = _HEADROOM * size[1], self._seam(size)
         if self.scene.pose == "hanging":
             bottom = seam - _CLEARANCE * min(size)
-            return min(zoom, (bottom - top) / box[1]), size[0] / 2, (top + bottom) / 2
+            return min(zoom, (bottom - top) / box.height), size[0] / 2, (top + bottom) / 2
         foot = seam + self.scene.depth * min(size)
-        zoom = min(zoom, (foot - top) / box[1])
-        return zoom, size[0] / 2, foot - zoom * box[1] / 2
+        zoom = min(zoom, (foot - top) / box.foot)
+        # What hangs below the foot lies in front of it, and must not leave the frame.
+        foot = min(foot, (1 - _FOOTROOM) * size[1] - zoom * (box.height - box.foot))
+        return zoom, size[0] / 2, foot - zoom * (box.foot - box.height / 2)
 
     def ground(self, mask: Mask, *, shadow: bool, seed: int) -> Ground:
         """The scene, in the product's shadow."""

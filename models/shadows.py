@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.pictures import Floats, Mask
 
@@ -19,6 +20,8 @@ class _Layer(NamedTuple):
     weight: float
 
 
+#: Share of the product's widest row that its sole has at least.
+_SOLE = 0.15
 #: Where cloth touches the ground, where it stands off a little, and what a wide lamp softens: the farther the softer.
 _LYING = (_Layer(0.003, 0.0035, 0.32), _Layer(0.013, 0.010, 0.36), _Layer(0.038, 0.028, 0.30))
 
@@ -57,10 +60,10 @@ def standing(mask: Mask, source: tuple[float, float], strength: float, seam: flo
     throws it. Without a wall nothing is shaded above the seam. `source` and `strength` as for `lying`.
     """
     small, unit = _small(mask)
-    rows = np.flatnonzero((small > 0.5).any(1))
-    if not len(rows):
+    solid = small > 0.5
+    if not solid.any():
         return np.zeros_like(mask)
-    foot, top = float(rows[-1] + 1), float(rows[0])
+    foot, top = foot_of(solid), float(np.argmax(solid.any(1)))
     light = 1 - _contact(small, unit, foot, foot - top)
     for low, high, blur, weight in ((0.0, 0.2, 0.006, 0.50), (0.1, 0.55, 0.018, 0.40), (0.4, 1.0, 0.040, 0.26)):
         part = _slice(small, foot - high * (foot - top), foot - low * (foot - top))
@@ -74,6 +77,12 @@ def standing(mask: Mask, source: tuple[float, float], strength: float, seam: flo
         cast = _cast(small, 0.045 * unit, (-source[0] * reach, -source[1] * reach * 0.4))
         density += 0.24 * cast * (1 - on_floor)
     return _full(np.minimum(density, 1) * np.float32(strength), mask)
+
+
+def foot_of(solid: NDArray[np.bool_]) -> float:
+    """The row on which a product `[H, W]` stands: the lowest of some width, for laces and straps hang lower."""
+    widths = solid.sum(1)
+    return float(np.flatnonzero(widths >= _SOLE * widths.max())[-1] + 1)
 
 
 def _contact(small: Mask, unit: int, foot: float, tall: float) -> Mask:

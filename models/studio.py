@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backdrops import Backdrop
+from models.backdrops import Backdrop, Box
 from models.matting import decontaminate
 from models.pictures import Floats, Mask, Picture
+from models.shadows import foot_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,8 @@ def _placement(alpha: Mask, size: tuple[int, int], fill: float, backdrop: Backdr
     rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
     left, right = float(columns[0]), float(columns[-1] + 1)
     top, bottom = float(rows[0]), float(rows[-1] + 1)
-    zoom, x, y = backdrop.target(size, (right - left, bottom - top), fill)
+    box = Box(right - left, bottom - top, foot_of(solid) - top)
+    zoom, x, y = backdrop.target(size, box, fill)
     shift_x = x - zoom * (left + right) / 2
     shift_y = y - zoom * (top + bottom) / 2
     return np.array([[zoom, 0, shift_x], [0, zoom, shift_y]], dtype=np.float32)

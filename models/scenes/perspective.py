@@ -36,6 +36,8 @@ def receding(frame: Frame, floor: Floor, surface: Callable[[Frame, float], Float
     wide = frame.wide * floor.camera / far
     deep = floor.focal * floor.camera * (1 / far - 1 / near)
     scale = _DETAIL * frame.unit * min(1.2, near / floor.camera)
+    # A deep floor in a tall frame would be painted several times as fine as it is seen.
+    scale *= min(1.0, (frame.width * frame.height / (wide * deep * scale * scale)) ** 0.5)
     plan = Frame(max(8, round(wide * scale)), max(8, round(deep * scale)))
     flat = surface(plan, min(wide, deep))
     half, middle = plan.width * far / near / 2, plan.width / 2

@@ -13,7 +13,7 @@ from models.scenes.frame import Frame, blurred, noise, octaves
 from models.scenes.light import Light, Side, falloff
 from models.scenes.painting import backdrop
 from models.scenes.registry import SCENES
-from models.shadows import lying, standing
+from models.shadows import foot_of, lying, standing
 from models.studio import StudioShot, compose
 
 NAMES = sorted(SCENES)
@@ -146,6 +146,26 @@ def test_no_shadow_lies_above_the_seam_without_a_wall() -> None:
     assert cast[:140].max() < 0.01
     assert cast[196:206, 90:150].max() > 0.4
     assert not standing(np.zeros((60, 60), np.float32), (0, -1), 1.0, 30.0, wall=True).any()
+
+
+def test_laces_that_hang_lower_lift_no_shoe() -> None:
+    solid = np.zeros((60, 100), bool)
+    solid[10:40, 10:90] = True
+    solid[40:55, 30:34] = True
+    assert foot_of(solid) == 40
+    assert foot_of(solid[:45, :20]) == 40
+    for size in ((300, 300), (300, 160), (160, 300)):
+        backdrop_ = InScene(SCENES["terrace"], Light())
+        shot = compose(
+            np.full((60, 100, 3), 90, np.uint8),
+            solid.astype(np.float32),
+            size=size,
+            backdrop=backdrop_,
+            fill=0.9,
+            shadow=True,
+            seed=1,
+        )
+        assert not (shot.mask[-1] > 0.02).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
