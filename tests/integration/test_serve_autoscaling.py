@@ -29,6 +29,7 @@ from tests.support.servers import KafkaServer
 ROOT = Path(__file__).parents[2]
 TP = TopicPartition("listings.new", 0)
 PATIENCE_S = 240
+pytestmark = pytest.mark.timeout(900)
 POLICY = {
     "look_every_s": 0.5,
     "timeout_s": 2,
@@ -87,6 +88,8 @@ def config(folder: Path, port: int, metrics_ports: Sequence[int]) -> Path:
         "upscale_delay_s": 0,
         "downscale_delay_s": 0,
         "downscale_to_zero_delay_s": 0,
+        # Requests count as long as this, the look after the health of the fresh replica among them.
+        "look_back_period_s": 11,
         "policy": {
             "policy_function": "serve.app.autoscaling:ByBacklog",
             "policy_kwargs": {**POLICY, "metrics_urls": [f"http://127.0.0.1:{one}/metrics" for one in metrics_ports]},
@@ -142,7 +145,7 @@ def family(port: int) -> list[int]:
 
 
 def wait_ready(running: Scaled, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + 2 * PATIENCE_S
     while True:
         try:
             if httpx.get(f"{running.url}/readyz", timeout=5).status_code == 200:
@@ -212,10 +215,10 @@ def test_a_real_worker_wakes_serve_and_lets_it_sleep(
         bench.produce(events)
         seen = scaled.wait(3)
         assert 0 in seen
-        answered = bench.visible(len(events))
+        answered = bench.visible(len(events), timeout_s=PATIENCE_S)
         assert set(answered) == set(events)
         scaled.wait(0)
         bench.produce({"late": ("listing-late", 1)})
-        assert "late" in bench.visible(len(events) + 1)
+        assert "late" in bench.visible(len(events) + 1, timeout_s=PATIENCE_S)
     finally:
         bench.stop()
