@@ -58,6 +58,4 @@ class Pace:
         if served is None or self.busy_since is None:
             return known
         keep = math.exp(-seconds / settings.rate_memory_s)
-        return replace(
-            known, events=self.events * keep + served, replica_s=self.replica_s * keep + replicas * seconds
-        )
+        return replace(known, events=self.events * keep + served, replica_s=self.replica_s * keep + replicas * seconds)
