@@ -18,11 +18,6 @@ def added(values: Floats) -> Floats:
     return np.asarray(cv2.transform(values, np.ones((1, 3), np.float32)), dtype=np.float32)
 
 
-def rounded(values: Floats) -> Picture:
-    """Levels 0..255 of the nearest whole numbers, whatever lies outside cut off."""
-    return np.asarray(cv2.add(values, 0.0, dtype=cv2.CV_8U), dtype=np.uint8)
-
-
 def guided_filter(guide: Floats, source: Mask, radius: int, epsilon: float) -> Mask:
     """Smooth `source [H, W]` along the edges of the colour `guide [H, W, 3]` (both 0..1).
 
@@ -97,7 +92,8 @@ def refine(picture: Picture, mask: Mask, radius: int = 3, epsilon: float = 4e-4)
 
 def reach_of(alpha: Mask) -> int:
     """How far `decontaminate` looks around for the colours of product and background, px."""
-    return max(2, min(alpha.shape) // 16)
+    height, width = alpha.shape
+    return max(2, min(int(height), int(width)) // 16)
 
 
 def decontaminate(picture: Picture, alpha: Mask, frame: Mask | None = None) -> Picture:
@@ -117,7 +113,8 @@ def decontaminate(picture: Picture, alpha: Mask, frame: Mask | None = None) -> P
     depth = max(2, round(min(frame.shape) / 160))
     rim = np.clip((1 - box(alpha, depth)) * 2.5, 0, 1)
     cleaned = colours - _bleed(image, colours, alpha, depth) * rim[..., None]
-    return rounded(np.where((rim == 0)[..., None], image, cleaned))
+    result = np.where((rim == 0)[..., None], image, cleaned)
+    return np.clip(result + 0.5, 0, 255).astype(np.uint8)
 
 
 def _blur_fusion(image: Floats, colours: Floats, alpha: Mask, radius: int) -> Floats:

@@ -68,7 +68,7 @@ def _nearest(space: Floats, centres: Floats) -> Floats:
     # |p|^2 is the same for all centres: the nearest is told by |c|^2 - 2 p.c alone.
     away = flat @ (-2 * centres.T) + (centres**2).sum(1)
     squares = away.min(1) + np.einsum("ij,ij->i", flat, flat)
-    return np.sqrt(np.maximum(squares, 0)).reshape(space.shape[:2]).astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(squares, 0)).reshape(space.shape[:2]), dtype=np.float32)
 
 
 def _shade_free(lab: Floats) -> Floats:
