@@ -26,7 +26,6 @@ pytestmark = pytest.mark.timeout(1500)
 
 SERVE_YAML = Path(__file__).parents[2] / "deploy" / "serve.yaml"
 PATIENCE_S = 400
-MOST_EVENTS = 150
 NODES = (HEAD, SECOND)
 VITRINE = Path(sys.executable).with_name("vitrine")
 
@@ -74,11 +73,20 @@ class Town:
     def updated(self, old: Collection[str]) -> bool:
         """Whether all replicas are other ones than these, each node has one, and one of them has answered."""
         new = [{name: calls for name, calls in self.cluster.calls(node).items() if name not in old} for node in NODES]
-        settled = self.cluster.applications()["vitrine"]["status"] == "RUNNING"
-        return settled and all(new) and any(sum(one.values()) for one in new)
+        return self.settled and all(new) and any(sum(one.values()) for one in new)
+
+    @property
+    def settled(self) -> bool:
+        """Whether Serve has nothing left to change."""
+        return self.cluster.applications()["vitrine"]["status"] == "RUNNING"
 
     def wait_for(self, replicas: int) -> None:
-        until(lambda: self.replicas() == replicas, PATIENCE_S, lambda: f"{self.cluster.applications()}")
+        """Wait until so many Studio replicas run, all of the newest release."""
+        until(
+            lambda: self.settled and self.replicas() == replicas,
+            PATIENCE_S,
+            lambda: f"{self.cluster.applications()}",
+        )
 
     def vitrine(self, *words: object, **env: str) -> subprocess.CompletedProcess[str]:
         """The command as a user of this cluster calls it."""
@@ -135,9 +143,7 @@ def town(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def traffic(town: Town, embedded_kafka: KafkaServer, tmp_path: Path) -> ClusterTraffic:
-    made = ClusterTraffic(embedded_kafka, town.store, town.cluster.url, town.photos, tmp_path)
-    made.plan(MOST_EVENTS)
-    return made
+    return ClusterTraffic(embedded_kafka, town.store, town.cluster.url, town.photos, tmp_path)
 
 
 def test_a_demo_is_a_guest_on_the_cluster_and_leaves_it_as_it_was(town: Town, tmp_path: Path) -> None:
