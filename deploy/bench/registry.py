@@ -13,6 +13,7 @@ from deploy.bench import (
     exchange,
     latency,
     pipeline,
+    placement,
     reuse,
     serving,
     tracking,
@@ -44,6 +45,7 @@ BENCHES: dict[str, Bench] = {
     "batcher": Bench("our batcher around nothing, one tenant", "a bare hop to a thread and back", batcher.run),
     "batcher-tenants": Bench("the same, 100 tenants wait", "a bare hop to a thread and back", batcher.run_many),
     "serving": Bench("Kafka, worker, Serve, a Studio that does nothing", "one event at a time by HTTP", serving.run),
+    "placement": Bench("all stages in one process, photos of 0.5 MB", "each in its own, by handles", placement.run),
     # From here on a Ray is left in this process, which the benches above need not feel.
     "batching-flat": Bench("our batcher, a batch takes 0.1 s", "@serve.batch as by default", batching.run_flat),
     "batching-linear": Bench("our batcher, an item takes 10 ms", "@serve.batch as by default", batching.run_linear),

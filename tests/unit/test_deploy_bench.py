@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
-from deploy.bench import batcher, broker, engine, exchange, idle_app, listings, pipeline, registry
+from deploy.bench import batcher, broker, engine, exchange, idle_app, listings, photos, pipeline, placement, registry
 from deploy.bench.__main__ import main
 from deploy.bench.batching import FLAT, LINEAR
 from deploy.bench.batching_apps import SlotFirst
@@ -17,6 +18,7 @@ from deploy.bench.registry import BENCHES, Bench
 from deploy.bench.report import table, verdict
 from deploy.bench.stand_in import MOST, Cost
 from deploy.errors import ServiceFailed
+from deploy.services.ray_serve import CONFIG
 from serve.schemas.exchange import ResultLine
 
 
@@ -188,3 +190,21 @@ def test_the_idle_studio_answers_what_the_gateway_reads() -> None:
     asked = listings.item(3)
     answer = asyncio.run(idle_app.IdleStudio().answer(asked.model_dump_json().encode(), 1.0))
     assert ResultLine.model_validate_json(answer) == listings.answer(asked)
+
+
+def test_the_photos_are_of_their_size_and_differ(tmp_path: Path) -> None:
+    made = [photos.photo(tmp_path / f"{number}.jpg", number, 50_000).read_bytes() for number in range(2)]
+    assert [len(body) for body in made] == pytest.approx([50_000, 50_000], rel=0.15)
+    assert made[0] != made[1]
+
+
+def test_both_placements_may_use_two_cores_and_nobody_waits_for_cores() -> None:
+    document = yaml.safe_load(CONFIG.read_text())
+    placement.both(document)
+    fused, staged = document["applications"]
+    assert (fused["route_prefix"], staged["route_prefix"]) == ("/", "/staged")
+    assert [app["args"]["placement"] for app in (fused, staged)] == ["fused", "staged"]
+    replicas = [{one["name"]: one["num_replicas"] for one in app["deployments"]} for app in (fused, staged)]
+    assert replicas[0] == {"Ingress": 1, "Studio": 2}
+    assert replicas[1] == {"Ingress": 1, "Studio": 1, "Generation": 2, "StyleTransfer": 1, "QualityFilter": 1}
+    assert all(one["ray_actor_options"]["num_cpus"] == 0 for app in (fused, staged) for one in app["deployments"])
