@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.backdrops import Backdrop, Box
-from models.matting import decontaminate
+from models.matting import decontaminate, window_of
 from models.pictures import Floats, Mask, Picture
 from models.shadows import foot_of
 
@@ -45,7 +45,7 @@ def compose(
     """
     if not (alpha > 0.5).any():
         alpha = np.ones_like(alpha)
-    window = _window_of(alpha)
+    window = window_of(alpha)
     alpha = alpha[window]
     transform = _placement(alpha, size, fill, backdrop)
     mask = _place_alpha(alpha, transform, size)
@@ -54,16 +54,6 @@ def compose(
     ground = backdrop.ground(mask, shadow=shadow, seed=seed)
     lit = backdrop.lit(_sharpen(product, _zoom(transform)), ground, mask)
     return StudioShot(_over(lit, ground.shaded, mask), mask, _over(before.astype(np.float32), ground.bare, mask))
-
-
-def _window_of(alpha: Mask) -> tuple[slice, slice]:
-    """The product's part of the photo, with room for soft edges: the rest need not be worked on."""
-    rows, columns = np.flatnonzero((alpha > 0).any(1)), np.flatnonzero((alpha > 0).any(0))
-    margin = 4 + min(alpha.shape) // 40
-    return (
-        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
-        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
-    )
 
 
 def _zoom(transform: Floats) -> float:

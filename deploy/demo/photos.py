@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.demo.products import render
+from deploy.demo.recipes import in_poor_light
 from deploy.errors import DeployError
 
 _CONTENT_TYPES = {
@@ -15,6 +16,8 @@ _CONTENT_TYPES = {
     ".webp": "image/webp",
     ".avif": "image/avif",
 }
+#: Light of a lamp at dusk, as share of that of a bright room.
+_EVENING = 0.28
 _CONDITIONS = ("as new", "worn twice", "very good condition", "with label", "loved and well kept", "second hand")
 
 
@@ -33,7 +36,7 @@ class ListingPhoto:
 def drawn(seed: int, limit: int) -> Iterator[ListingPhoto]:
     """Our own product photos, one by one; drawing one takes about 0.4 s."""
     for index in range(limit):
-        photo = render(seed, index)
+        photo = render(seed, index, brightness=_EVENING if in_poor_light(index + 1) else 1.0)
         yield ListingPhoto(
             name=f"photo-{index + 1:03d}.{photo.suffix}",
             body=photo.body,

@@ -28,8 +28,8 @@ class Photo:
     colour: str
 
 
-def render(seed: int, index: int) -> Photo:
-    """The photo with this number in the series of this seed; about 0.3 s on one core."""
+def render(seed: int, index: int, *, brightness: float = 1.0) -> Photo:
+    """The photo with this number in the series of this seed; 0.3 s on one core. `brightness`: that of the room."""
     rng = np.random.default_rng([seed, index])
     chosen = look(index, rng)
     angle = rng.uniform(np.pi * 1.1, np.pi * 1.9)
@@ -42,7 +42,7 @@ def render(seed: int, index: int) -> Photo:
     elif rng.random() < 0.55:
         clutter.scatter(scene, rng, light)
     _lay_down(scene, sewn, light, hanging=on_wall)
-    pixels = camera.exposed(scene, rng, light)
+    pixels = camera.exposed(scene * np.float32(brightness), rng, light)
     return _filed(pixels, chosen, index, rng)
 
 
