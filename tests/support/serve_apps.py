@@ -159,7 +159,7 @@ def applications(
             patch.setenv(key, value)
         patch.chdir(ROOT)
         try:
-            start_ray(ray_folder)
+            start_ray(ray_folder, attempts=6)
             yield Applications(folder, Path(ray_folder), port)
         finally:
             if ray.is_initialized():
