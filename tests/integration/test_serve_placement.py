@@ -146,7 +146,7 @@ def test_pictures_do_not_stay_in_the_object_store(world: World) -> None:
     assert objects_held() <= before
 
 
-def test_a_stage_host_that_dies_loses_its_events_and_no_others(world: World) -> None:
+def test_what_a_dying_stage_host_had_not_taken_goes_to_the_next(world: World) -> None:
     (pid,) = world.apps.pids("staged", "StyleTransfer")
     drawn = item(world.small, offset=30, listing_id="L30", tenant_id="t30", recipe="trio")
     plain = item(world.small, offset=31, listing_id="L31", tenant_id="t31", recipe="plain")
@@ -156,7 +156,5 @@ def test_a_stage_host_that_dies_loses_its_events_and_no_others(world: World) -> 
         assert not answer.done()
         os.kill(pid, signal.SIGKILL)
         line = answer.result(120)[30]
-    assert line["kind"] == "error", line
-    assert (line["error"]["code"], line["error"]["retry"]) == ("replica_lost", "transient")
-    assert len(outputs(world.apps.enrich("staged", drawn)[30])) == 3
+    assert len(outputs(line)) == 3
     assert world.apps.pids("staged", "StyleTransfer") != [pid]
