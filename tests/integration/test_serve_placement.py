@@ -127,9 +127,11 @@ def test_capacity_counts_the_studio_alone(world: World) -> None:
 
 
 def objects_held() -> int:
+    import ray  # noqa: PLC0415
     from ray._private.internal_api import memory_summary  # noqa: PLC0415 - there is no public one without dashboard
 
-    told = memory_summary(stats_only=True)  # type: ignore[no-untyped-call]
+    address = ray.get_runtime_context().gcs_address
+    told = memory_summary(address, stats_only=True)  # type: ignore[no-untyped-call]
     found = re.search(r"Plasma memory usage (\d+) MiB, (\d+) objects", told)
     assert found is not None
     return int(found[2])

@@ -191,9 +191,13 @@ class SingleMemberContract(_Base):
         assert consumer.highwater(tp) is None
         while not (batch := consumer.poll(timeout_ms=POLL_MS, max_records=2)):
             pass
-        assert [record.offset for record in batch[tp]] == offsets[:2]
-        assert consumer.position(tp) == offsets[2]
-        assert consumer.highwater(tp) == offsets[-1] + 1
+        # It may give fewer: what has come by then.
+        got = [record.offset for record in batch[tp]]
+        assert got == offsets[: len(got)]
+        assert 1 <= len(got) <= 2
+        assert consumer.position(tp) == offsets[len(got)]
+        # Whatever end the broker told with it lies between what it gave and the end of the log.
+        assert offsets[len(got) - 1] < consumer.highwater(tp) <= offsets[-1] + 1
 
     def test_a_paused_partition_gives_nothing_and_loses_nothing(self, cluster: Cluster) -> None:
         tp = TopicPartition(cluster.topic(), 0)
