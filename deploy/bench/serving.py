@@ -43,4 +43,7 @@ def run(progress: Progress, *, events: int = 1_500, singles: int = 100, rounds: 
 
 def idle(document: dict[str, Any]) -> None:
     """Studios that answer at once, as many as there are."""
-    document["applications"][0]["import_path"] = "deploy.bench.idle_app:build_app"
+    application = document["applications"][0]
+    application["import_path"] = "deploy.bench.idle_app:build_app"
+    # The shipped number is for events that take seconds: with it, half of the requests would be refused.
+    application["args"]["events_per_replica"] = 64
