@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-replicas = pytest.importorskip("serve.app.replicas")
+from serve.app import replicas
 
 
 @pytest.mark.parametrize(

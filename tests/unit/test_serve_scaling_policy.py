@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ray.serve import config
 
 from serve.scaling.figures import Figures
 from serve.scaling.policy import BacklogPolicy
@@ -193,7 +194,6 @@ def test_its_thread_ends_with_it() -> None:
 
 
 def test_the_class_that_serve_is_told_of_travels_and_knows_the_cluster() -> None:
-    config = pytest.importorskip("ray.serve.config")
     policy = config.AutoscalingPolicy(
         policy_function="serve.app.autoscaling:ByBacklog", policy_kwargs=json.loads(json.dumps(GIVEN))
     )
@@ -207,7 +207,6 @@ def test_the_class_that_serve_is_told_of_travels_and_knows_the_cluster() -> None
 
 def test_the_example_in_the_configuration_can_be_used() -> None:
     """What stands as a comment in deploy/serve.yaml is a right configuration once the marks are taken away."""
-    config = pytest.importorskip("ray.serve.config")
     lines = (ROOT / "deploy/serve.yaml").read_text(encoding="utf-8").splitlines()
     start = next(n for n, line in enumerate(lines) if line.strip() == "# autoscaling_config:")
     end = next(n for n in range(start, len(lines)) if not lines[n].strip().startswith("#"))
