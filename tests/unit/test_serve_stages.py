@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.cutout import Cutout
+from serve.batching.recovery import run_recovering
 from serve.catalog.channel import Channel
 from serve.catalog.loader import load_catalog
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels, worse
@@ -99,6 +100,23 @@ def test_one_bad_photo_never_fails_its_batch() -> None:
     assert isinstance(bad, ShotFailure)
     assert (bad.shot, bad.stage, bad.error.code) == (shots[1], "generation", "stage_failed")
     assert "nothing to see" not in bad.error.message
+
+
+def test_want_of_memory_fails_no_shot_but_divides_the_batch() -> None:
+    class Hungry(BoxBackend):
+        def cut(self, pictures: Sequence[Picture]) -> list[Cutout]:
+            if self.cuts == 0:
+                self.cuts += 1
+                raise MemoryError
+            return super().cut(pictures)
+
+    stage = Generation(Hungry())
+    batch = [shot(photo(number), variant(), str(number)) for number in (1, 2)]
+    with pytest.raises(MemoryError):
+        stage.run(batch)
+    recovered = run_recovering(Generation(Hungry()), batch)
+    assert [one.key for one in recovered.shots if isinstance(one, Shot)] == ["1", "2"]
+    assert recovered.too_many == 2
 
 
 def test_recolour_changes_the_product_and_not_the_reference() -> None:
