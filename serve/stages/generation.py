@@ -9,7 +9,7 @@ import numpy as np
 
 from models.artefacts import blockiness_of, noise_of
 from models.backdrops import Backdrop, InScene, Plain
-from models.cutout import Cutout, MaskBackend
+from models.cutout import MaskBackend
 from models.enhance import Parts, enhance
 from models.recolor import recolor
 from models.scenes.registry import SCENES
@@ -23,7 +23,7 @@ from serve.stages.isolation import each_apart
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
     """A shot between two operations. All three arrays have the same height and width."""
 
@@ -135,37 +135,47 @@ class Generation:
         return self._backend.name, self._backend.version
 
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
-        """Fill in pixels, mask, reference and confidence. Each source is cut out once for all its shots."""
-        cutouts: dict[str, tuple[Cutout, dict[str, float]]] = {}
+        """Fill in pixels, mask, reference, confidence and figures.
+
+        Each source is cut out once for all its shots, and corrected once for all that ask for the same correction.
+        """
+        cut: dict[str, tuple[Canvas, float]] = {}
+        corrected: dict[tuple[str, Enhance], Canvas] = {}
 
         def work(shot: Shot) -> Shot:
             sha256 = shot.source.sha256
-            if sha256 not in cutouts:
-                (cutout,) = self._backend.cut([shot.source.pixels])
-                cutouts[sha256] = cutout, source_figures(shot.source.pixels, cutout.alpha)
-            return self._make(shot, *cutouts[sha256])
+            if sha256 not in cut:
+                cut[sha256] = self._cut(shot.source.pixels)
+            canvas, confidence = cut[sha256]
+            chain = [operation for operation in shot.variant.operations if operation.stage == self.name]
+            if chain and isinstance(first := chain[0], Enhance):
+                if (sha256, first) not in corrected:
+                    corrected[sha256, first] = _enhance(canvas, first, shot)
+                canvas, chain = corrected[sha256, first], chain[1:]
+            for operation in chain:
+                canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
+            return _finished(shot, fitted(canvas, shot.variant.size), confidence)
 
         return each_apart(self.name, batch, work)
+
+    def _cut(self, photo: Picture) -> tuple[Canvas, float]:
+        (cutout,) = self._backend.cut([photo])
+        return Canvas(photo, cutout.alpha, photo, source_figures(photo, cutout.alpha)), cutout.confidence
 
     def warm_up(self) -> None:
         """Cut one small picture out: OpenCV sets itself up at the first call."""
         self._backend.cut([np.full((64, 64, 3), 200, np.uint8)])
 
-    def _make(self, shot: Shot, cutout: Cutout, figures: Mapping[str, float]) -> Shot:
-        photo = shot.source.pixels
-        canvas = Canvas(photo, cutout.alpha, photo, figures)
-        for operation in shot.variant.operations:
-            if operation.stage == self.name:
-                canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
-        canvas = fitted(canvas, shot.variant.size)
-        return replace(
-            shot,
-            pixels=canvas.picture,
-            mask=canvas.alpha,
-            reference=canvas.reference,
-            confidence=cutout.confidence,
-            figures=canvas.figures,
-        )
+
+def _finished(shot: Shot, canvas: Canvas, confidence: float) -> Shot:
+    return replace(
+        shot,
+        pixels=canvas.picture,
+        mask=canvas.alpha,
+        reference=canvas.reference,
+        confidence=confidence,
+        figures=canvas.figures,
+    )
 
 
 def fitted(canvas: Canvas, size: tuple[int, int]) -> Canvas:

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.cutout import Cutout
+from models.enhance import Enhanced, Parts, enhance
 from serve.batching.recovery import run_recovering
 from serve.catalog.channel import Channel
 from serve.catalog.loader import load_catalog
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels, worse
 from serve.catalog.recipe import Variant
-from serve.interfaces import Picture, Shot, ShotFailure, SourceImage
+from serve.interfaces import Mask, Picture, Shot, ShotFailure, SourceImage
 from serve.schemas.outcome import Verdict
 from serve.schemas.result import Quality, RuleResult
 from serve.stages.generation import Canvas, Generation, fitted
@@ -100,6 +101,21 @@ def test_one_bad_photo_never_fails_its_batch() -> None:
     assert isinstance(bad, ShotFailure)
     assert (bad.shot, bad.stage, bad.error.code) == (shots[1], "generation", "stage_failed")
     assert "nothing to see" not in bad.error.message
+
+
+def test_a_correction_is_worked_out_once_for_all_shots_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def counting(picture: Picture, alpha: Mask, strength: float, parts: Parts) -> Enhanced:
+        asked.append(strength)
+        return enhance(picture, alpha, strength, parts)
+
+    monkeypatch.setattr("serve.stages.generation.enhance", counting)
+    full, half = {"op": "enhance"}, {"op": "enhance", "strength": 0.5}
+    one, two = photo(1), photo(2)
+    chains = [(one, full), (one, full), (one, half), (two, full), (one, full)]
+    made(Generation(BoxBackend()), *(shot(source, variant(chain, {"op": "studio"})) for source, chain in chains))
+    assert asked == [1.0, 0.5, 1.0]
 
 
 def test_want_of_memory_fails_no_shot_but_divides_the_batch() -> None:
