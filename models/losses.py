@@ -52,3 +52,15 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 
 def _mean(x: Tensor, window: int) -> Tensor:
     return functional.avg_pool2d(x, window, stride=1)
+
+
+def weighted_bce(logits: Tensor, masks: Tensor, weight: Tensor) -> Tensor:
+    """Binary cross entropy of `[B, 1, H, W]`, a weighted mean over the pixels: [B]."""
+    error = functional.binary_cross_entropy_with_logits(logits, masks, weight, reduction="none")
+    return error.sum((1, 2, 3)) / weight.sum((1, 2, 3))
+
+
+def soft_iou(masks: Tensor, truth: Tensor) -> Tensor:
+    """Soft intersection over union of `[B, 1, H, W]` in 0..1: [B]."""
+    both = (masks * truth).sum((1, 2, 3))
+    return (both + 1) / ((masks + truth).sum((1, 2, 3)) - both + 1)
