@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.colour import to_lab
-from models.confidence import overlap, trust
 from models.cutout import REVIEW_CONFIDENCE, GrabCut
+from models.cutout.confidence import overlap, trust
+from models.cutout.saliency import SIDE, cues
 from models.pictures import Floats, Mask, Picture
-from models.saliency import SIDE, cues
 
 #: A cut is good when it overlaps the true mask by this much.
 GOOD = 0.9

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from models.confidence import SIGNS, overlap
 from models.cutout import REVIEW_CONFIDENCE, GrabCut
+from models.cutout.confidence import SIGNS, overlap
+from models.cutout.regions import clean
+from models.cutout.saliency import barrier_distance, probability
 from models.pictures import Mask, Picture
-from models.regions import clean
-from models.saliency import barrier_distance, probability
 from models.training.cutouts import logistic, report, trusted
 
 SHIRT = np.array(

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 
 from models.colour import to_lab
+from models.cutout.regions import Region
 from models.matting import box
 from models.pictures import Floats, Mask, Picture
-from models.regions import Region
 
 #: Names of the signs, in the order of their weights.
 SIGNS = (

@@ -1,0 +1,153 @@
+"""What the product net sees in photos. Pictures are `uint8 [H, W, 3]` sRGB of any size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.checkpoint import Weights, load_weights
+from models.manifest import WeightsError
+from models.nets.product import PRODUCT_NET, STRIDE, ProductNet, ProductNetConfig
+from models.pictures import Mask, Picture
+
+#: Pictures that go through the net at once; each takes about 60 MB on a CPU at a side of 320 px.
+_AT_ONCE = {"cpu": 8, "cuda": 64}
+#: A frame longer than this is made shorter by bars: squeezed into a square, its product could not be recognised.
+_LONGEST = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What was seen in one picture."""
+
+    #: Probability of the product: `float32 [s, s]`, 0..1. The whole frame, squeezed into the net's square.
+    mask: Mask
+    #: Probability of each class of the weights, in their order: `float32 [K]`, sums to 1.
+    classes: NDArray[np.float32]
+    #: What further heads read: `float32 [F]`.
+    features: NDArray[np.float32]
+
+
+class ProductModel:
+    """The product net with its weights on a device. Holds no state between calls; safe to share between threads."""
+
+    def __init__(
+        self,
+        net: ProductNet,
+        *,
+        name: str,
+        version: str,
+        classes: Sequence[str],
+        side: int,
+        device: torch.device,
+        fixed_batch: int | None = None,
+    ) -> None:
+        if side % STRIDE:
+            raise ValueError(f"the side must be a multiple of {STRIDE}, not {side}")
+        self.name = name
+        #: Changes whenever the weights do.
+        self.version = version
+        self.classes = tuple(classes)
+        self.side = side
+        self._device = device
+        self._fixed_batch = fixed_batch
+        self._net: ProductNet = net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @classmethod
+    def load(
+        cls, device: str = "cpu", weights: str | Path | None = None, fixed_batch: int | None = None
+    ) -> "ProductModel":
+        """Load weights onto a torch device; the bundled ones where `weights` is None. Raise `WeightsError`.
+
+        With `fixed_batch` every batch is filled up to that many pictures, so that a picture's result does not depend
+        on what it is computed with.
+        """
+        found = load_weights("product", PRODUCT_NET, weights)
+        return cls(
+            restored(found),
+            name=found.name,
+            version=found.entry.version,
+            classes=found.entry.config["classes"],
+            side=found.entry.config["side"],
+            device=torch.device(device),
+            fixed_batch=fixed_batch,
+        )
+
+    def see(self, pictures: Sequence[Picture]) -> list[Sight]:
+        """One `Sight` per picture, in order. Raise `ValueError` for anything that is not uint8 [H, W, 3]."""
+        for picture in pictures:
+            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
+                raise ValueError(f"a picture must be uint8 [H, W, 3], not {picture.dtype} {list(picture.shape)}")
+        at_once = self._fixed_batch or _AT_ONCE.get(self._device.type, 8)
+        found: list[Sight] = []
+        for first in range(0, len(pictures), at_once):
+            part = pictures[first : first + at_once]
+            found += self._see(part, at_once if self._fixed_batch else len(part))
+        return found
+
+    @torch.inference_mode()
+    def _see(self, pictures: Sequence[Picture], count: int) -> list[Sight]:
+        squares = [squeezed(picture, self.side) for picture in pictures]
+        batch = torch.from_numpy(np.stack(squares + squares[:1] * (count - len(squares))))
+        if self._device.type == "cuda":
+            # Page-locked memory is copied while the device computes.
+            batch = batch.pin_memory()
+        inputs = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+            seen = self._net(inputs)
+        masks, classes = _numpy(seen.mask.float().sigmoid()[:, 0]), _numpy(seen.classes.float().softmax(1))
+        features = _numpy(seen.features.float())
+        return [
+            Sight(unbarred(mask, picture.shape[:2]), classes[place], features[place])
+            for place, (mask, picture) in enumerate(zip(masks, pictures, strict=False))
+        ]
+
+
+def _numpy(values: Tensor) -> NDArray[np.float32]:
+    return np.asarray(values.cpu().numpy(), np.float32)
+
+
+def restored(weights: Weights) -> ProductNet:
+    """The net that the weights belong to; raise `WeightsError` where they do not fit."""
+    config = {key: value for key, value in weights.entry.config.items() if key not in {"classes", "side"}}
+    try:
+        net = ProductNet(ProductNetConfig(classes=len(weights.entry.config["classes"]), **config))
+        net.load_state_dict(weights.tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{weights.entry.file} does not fit its architecture: {error}") from error
+    return net
+
+
+def squeezed(picture: Picture, side: int) -> Picture:
+    """The whole picture in a square, `uint8 [side, side, 3]`; a long one between bars of its mean colour."""
+    height, width = _within(picture.shape[:2], side)
+    method = cv2.INTER_AREA if max(picture.shape[:2]) > side else cv2.INTER_LINEAR
+    small = np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
+    if (height, width) == (side, side):
+        return small
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = small.reshape(-1, 3).mean(0).round()
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = small
+    return square
+
+
+def unbarred(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """The part of a square mask that belongs to a picture of this height and width."""
+    side = mask.shape[0]
+    height, width = _within(shape, side)
+    top, left = (side - height) // 2, (side - width) // 2
+    return mask[top : top + height, left : left + width]
+
+
+def _within(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """Height and width of a picture of this shape within the square."""
+    height, width = shape[:2]
+    tall = max(1, round(side * min(1.0, _LONGEST * height / width)))
+    wide = max(1, round(side * min(1.0, _LONGEST * width / height)))
+    return tall, wide
