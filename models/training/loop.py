@@ -5,19 +5,28 @@ What a step sees depends on the seed and its number alone, so a resumed run goes
 
 import math
 import os
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from models.pictures import Picture
+from models.training.parallel import ALONE, Share
 
 B = TypeVar("B")
+
+
+class TrainingError(Exception):
+    """A run cannot start or go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,8 @@ class Plan:
     save_every: int = 100
     validate_every: int = 1000
     seed: int = 7
+    #: Matrices and filters are exported as float16; say so where the figures hold.
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +75,9 @@ class Task(Protocol[B]):
         ...
 
     def batch(self, step: int) -> B:
-        """The examples of a step; depends on seed and step alone. Called from another thread, ahead of time."""
+        """The examples of a step; depends on seed and step alone. Called from other threads, ahead of time, so what it
+        draws comes from a generator of its own, never from torch's.
+        """
         ...
 
     def loss(self, batch: B, device: torch.device) -> Mapping[str, Tensor]:
@@ -72,7 +85,9 @@ class Task(Protocol[B]):
         ...
 
     def validate(self, net: nn.Module, device: torch.device) -> Mapping[str, float]:
-        """Figures on photos that are not learnt from."""
+        """Figures on photos that are not learnt from, of a net in evaluation mode. `n` says on how many; names with a
+        slash, such as `ssim/oil`, share a chart.
+        """
         ...
 
     def samples(self, net: nn.Module, device: torch.device) -> Picture:
@@ -88,6 +103,10 @@ class State:
     averaged: nn.Module
     optimiser: torch.optim.Optimizer
     step: int = 0
+    #: What has been spent so far, over all calls: seconds.
+    seconds: float = 0.0
+    #: Name and values of the recipe, as JSON values, so that another recipe's checkpoint is noticed.
+    recipe: dict[str, Any] = field(default_factory=dict)
     #: Of each step, the terms of the loss by name.
     losses: dict[str, list[float]] = field(default_factory=dict)
     #: (step, figures) of each validation.
@@ -118,6 +137,8 @@ def save(state: State, path: Path) -> None:
         "step": state.step,
         "losses": state.losses,
         "figures": state.figures,
+        "seconds": state.seconds,
+        "recipe": state.recipe,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -129,46 +150,85 @@ def save(state: State, path: Path) -> None:
 
 
 def resume(state: State, path: Path) -> None:
-    """Bring a fresh state to where the checkpoint left off."""
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    state.net.load_state_dict(content["net"])
-    if state.averaged is not state.net:
-        state.averaged.load_state_dict(content["averaged"])
-    state.optimiser.load_state_dict(content["optimiser"])
-    state.step, state.losses, state.figures = content["step"], content["losses"], content["figures"]
+    """Bring a fresh state to where the checkpoint left off; `TrainingError` where it is another run's, or damaged."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        _refuse_another(content.get("recipe") or {}, state.recipe, path)
+        state.net.load_state_dict(content["net"])
+        if state.averaged is not state.net:
+            state.averaged.load_state_dict(content["averaged"])
+        state.optimiser.load_state_dict(content["optimiser"])
+        state.step, state.losses, state.figures = content["step"], content["losses"], content["figures"]
+        state.seconds = content.get("seconds", 0.0)
+    except (OSError, EOFError, UnpicklingError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{path} is no checkpoint of this recipe: {error}") from error
 
 
-def train(task: Task[B], state: State, plan: Plan, checkpoint: Path) -> Iterator[State]:
-    """Run the steps that are left, saving as it goes; yields after each."""
+def _refuse_another(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: Path) -> None:
+    """What both recipes name must agree; a field that a recipe was given later is no difference."""
+    shared = [name for name in theirs if name in ours]
+    changed = [f"{name} was {theirs[name]}, is {ours[name]}" for name in shared if theirs[name] != ours[name]]
+    if changed:
+        raise TrainingError(
+            f"{path} is of another run: {'; '.join(changed)}. Choose another --out, or remove that folder"
+        )
+
+
+def train(
+    task: Task[B], state: State, plan: Plan, checkpoint: Path, *, share: Share = ALONE, readers: int = 1
+) -> Iterator[State]:
+    """Run the steps that are left, saving as it goes; yields after each step of the optimiser.
+
+    Several workers take several batches at a time, one each, and learn from the mean of their gradients; the first one
+    alone looks at the validation photos and saves. So many batches as there are `readers` are made ahead of time.
+    """
     device = next(state.net.parameters()).device
-    with ThreadPoolExecutor(1, thread_name_prefix="examples") as ahead:
-        coming = ahead.submit(task.batch, state.step)
-        while state.step < plan.steps:
-            batch = coming.result()
-            coming = ahead.submit(task.batch, state.step + 1)
-            _step(task, state, plan, batch, device)
-            last = state.step == plan.steps
-            if last or state.step % plan.validate_every == 0:
-                state.figures.append((state.step, dict(task.validate(state.averaged, device))))
-            if last or state.step % plan.save_every == 0:
+    numbers = iter(range(state.step + share.rank, plan.steps + share.rank, share.workers))
+    with ThreadPoolExecutor(readers, thread_name_prefix="examples") as ahead:
+        coming = deque(ahead.submit(task.batch, number) for number in islice(numbers, readers))
+        while coming:
+            begun, before = time.monotonic(), state.step
+            batch = coming.popleft().result()
+            coming.extend(ahead.submit(task.batch, number) for number in islice(numbers, 1))
+            _step(task, state, plan, batch, share)
+            last = not coming
+            if share.rank == 0 and (last or _passed(before, state.step, plan.validate_every)):
+                state.figures.append((state.step, dict(task.validate(state.averaged.eval(), device))))
+            state.seconds += time.monotonic() - begun
+            if share.rank == 0 and (last or _passed(before, state.step, plan.save_every)):
                 save(state, checkpoint)
             yield state
 
 
-def _step(task: Task[B], state: State, plan: Plan, batch: B, device: torch.device) -> None:
+def _passed(before: int, now: int, every: int) -> bool:
+    return before // every != now // every
+
+
+def _step(task: Task[B], state: State, plan: Plan, batch: B, share: Share) -> None:
     for group in state.optimiser.param_groups:
         group["lr"] = group["rate"] * plan.learning_rate * schedule(state.step, plan)
     state.net.train()
-    terms = task.loss(batch, device)
+    # What layers draw, such as dropout, depends on seed and batch alone, too.
+    torch.manual_seed(plan.seed * 1_000_003 + state.step + share.rank)
+    terms = task.loss(batch, next(state.net.parameters()).device)
+    losses = torch.stack(list(terms.values()))
+    seen = share.gather(losses.detach().float())  # [workers, terms]
+    if not seen.isfinite().all():
+        raise TrainingError(
+            f"the loss is not finite at step {state.step}: {dict(zip(terms, seen.T.tolist(), strict=True))}"
+        )
     state.optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+    share.average([p.grad for p in state.net.parameters() if p.grad is not None])
     nn.utils.clip_grad_norm_(state.net.parameters(), plan.clip)
     state.optimiser.step()
+    share.average([buffer for buffer in state.net.buffers() if buffer.is_floating_point()])
     if state.averaged is not state.net:
-        _average(state, plan.average)
-    state.step += 1
-    for name, term in terms.items():
-        state.losses.setdefault(name, []).append(term.item())
+        _average(state, plan.average**share.workers)
+    state.step += share.workers
+    for row in seen.tolist():
+        for name, value in zip(terms, row, strict=True):
+            state.losses.setdefault(name, []).append(value)
 
 
 @torch.no_grad()
