@@ -1,0 +1,1 @@
+"""The models on files: `python -m models.predict cutout|describe IN...`."""
