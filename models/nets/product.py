@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.nets.attributes import pool
 from models.nets.trunk import Trunk, conv_norm
 
 #: As the manifest of weights names it.
@@ -43,7 +44,7 @@ class Seen:
     coarse: Tensor
     #: Logits of the classes: float [B, K].
     classes: Tensor
-    #: Mean of the trunk's widest map, what further heads read: float [B, 1280].
+    #: What the trunk sees on the product alone, which further heads read (`models.nets.attributes.pool`): float [B, D].
     features: Tensor
 
 
@@ -67,7 +68,7 @@ class ProductNet(nn.Module):
         found = self.trunk(normal)
         features = found.top.mean((2, 3))
         mask, coarse = self.mask(normal, found.maps, features)
-        return Seen(mask=mask, coarse=coarse, classes=self.classes(features), features=features)
+        return Seen(mask=mask, coarse=coarse, classes=self.classes(features), features=pool(found, mask))
 
 
 class _MaskDecoder(nn.Module):
