@@ -81,6 +81,12 @@ def coverage(threshold: Field, tone: Field, softness: float) -> Field:
     return np.asarray(ramp * ramp * (3.0 - 2.0 * ramp) * np.clip(tone / 0.08, 0, 1), np.float32)
 
 
+def folds(light: Field, sigma: float) -> Field:
+    """How much lighter than its surroundings a pixel is, in shares of their light: dark cloth shows its folds too."""
+    around = blur(light, sigma)
+    return np.asarray((light - around) / (around + 0.2), np.float32)
+
+
 def slope(light: Field) -> Field:
     """Steepness of the light per pixel: float32 [H, W]."""
     across = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.25)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.filters import FILTERS
-from models.textures import NAMES, TILE, textures
+from models.texture_fields.cells import REACH
+from models.textures import NAMES, SHEETS, TILE, sheet, textures
 
 STYLES = sorted(FILTERS)
 
@@ -81,3 +82,62 @@ def test_each_texture_is_evenly_spread() -> None:
     assert sheet.shape == (TILE, TILE, len(NAMES))
     for quantile in (0.1, 0.5, 0.9):
         np.testing.assert_allclose(np.quantile(sheet, quantile, axis=(0, 1)), quantile, atol=0.05)
+
+
+def test_there_are_twelve_styles_and_more_and_every_sheet_belongs_to_one() -> None:
+    assert len(FILTERS) >= 12
+    assert set(SHEETS) <= set(FILTERS)
+
+
+@pytest.mark.parametrize("style", [*sorted(SHEETS), "oil"])
+def test_a_sheet_has_four_textures_within_bounds(style: str) -> None:
+    fields = textures(40, 30, (5, 9), sheet(style))
+    assert fields.shape == (40, 30, 4)
+    assert fields.dtype == np.float32
+    assert fields.min() >= 0
+    assert fields.max() <= 1
+
+
+def test_an_unknown_texture_is_refused() -> None:
+    with pytest.raises(KeyError, match="unknown texture 'velvet'"):
+        textures(4, 4, names=("velvet",))
+
+
+@pytest.mark.parametrize("name", ["cyan", "magenta", "yellow", "key", "dots", "lines", "crosslines"])
+def test_a_screen_prints_as_much_ink_as_the_tone_asks_for(name: str) -> None:
+    screen = textures(96, 96, (0, 0), (name,))
+    for tone in (0.1, 0.5, 0.8):
+        assert abs((screen < tone).mean() - tone) < 0.04
+
+
+def test_all_pixels_of_a_stitch_lead_to_its_middle() -> None:
+    x, y, _, tone = np.moveaxis(textures(64, 64, (0, 0), sheet("cross_stitch")), 2, 0)
+    rows, columns = np.indices(x.shape)
+    middles = np.stack([rows + (y - 0.5) * 2 * REACH, columns + (x - 0.5) * 2 * REACH, tone])
+    stitches = middles.reshape(3, 8, 8, 8, 8).transpose(1, 3, 0, 2, 4).reshape(64, 3, 64)
+    assert np.ptp(stitches, axis=2).max() < 1e-3
+    np.testing.assert_allclose(stitches[0, :2, 0], (3.5, 3.5), atol=1e-3)
+
+
+def test_more_tone_means_more_stipple_dots_and_they_lie_evenly() -> None:
+    dots = textures(TILE, TILE, (0, 0), ("stipple",))[..., 0]
+    shares = [(dots < tone).mean() for tone in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    assert shares == sorted(shares)
+    # Each of 64 parts holds about as much ink as the others, which random dots would not.
+    ink = (dots < 0.2).reshape(8, 64, 8, 64).mean(axis=(1, 3))
+    assert ink.std() < 0.1 * ink.mean()
+
+
+@pytest.mark.parametrize("style", ["ink", "engraving", "stipple", "delft", "riso", "halftone"])
+def test_darker_cloth_gets_more_ink(style: str) -> None:
+    means = [FILTERS[style](np.full((96, 96, 3), tone, np.uint8), (0, 0)).mean() for tone in (230, 170, 110, 40)]
+    assert means == sorted(means, reverse=True)
+
+
+def test_a_stitch_holds_one_colour_over_an_edge() -> None:
+    picture = np.full((96, 96, 3), 240, np.uint8)
+    picture[:, 45:] = 30
+    drawn = FILTERS["cross_stitch"](picture, (0, 0))
+    # The edge within the stitch of columns 40 to 47 moves to the rim of the stitch, up to thread and relief.
+    columns = drawn[8:88].astype(float).mean(axis=(0, 2))
+    assert abs(columns[41:47] - columns[41:47].mean()).max() < 30

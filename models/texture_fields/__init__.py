@@ -1,0 +1,1 @@
+"""How the fixed textures are made; `models.textures` hands them out."""
