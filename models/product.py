@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import Weights, load_weights
-from models.manifest import WeightsError
+from models.checkpoint import Weights, fitted, load_weights
 from models.nets.product import PRODUCT_NET, STRIDE, ProductNet, ProductNetConfig
 from models.pictures import Mask, Picture
+from models.sources import Place, Source
 
 #: Pictures that go through the net at once; each takes about 60 MB on a CPU at a side of 320 px.
 _AT_ONCE = {"cpu": 8, "cuda": 64}
@@ -60,7 +59,7 @@ class ProductModel:
 
     @classmethod
     def load(
-        cls, device: str = "cpu", weights: str | Path | None = None, fixed_batch: int | None = None
+        cls, device: str = "cpu", weights: Source | Place | None = None, fixed_batch: int | None = None
     ) -> "ProductModel":
         """Load weights onto a torch device; the bundled ones where `weights` is None. Raise `WeightsError`.
 
@@ -115,12 +114,7 @@ def _numpy(values: Tensor) -> NDArray[np.float32]:
 def restored(weights: Weights) -> ProductNet:
     """The net that the weights belong to; raise `WeightsError` where they do not fit."""
     config = {key: value for key, value in weights.entry.config.items() if key not in {"classes", "side"}}
-    try:
-        net = ProductNet(ProductNetConfig(classes=len(weights.entry.config["classes"]), **config))
-        net.load_state_dict(weights.tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{weights.entry.file} does not fit its architecture: {error}") from error
-    return net
+    return fitted(weights, lambda: ProductNet(ProductNetConfig(classes=len(weights.entry.config["classes"]), **config)))
 
 
 def squeezed(picture: Picture, side: int) -> Picture:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from models.checkpoint import Weights, load_weights
 from models.manifest import WeightsError
 from models.nets.style import STRIDE, StyleNet, StyleNetConfig
+from models.sources import Place, Source
 from models.textures import textures
 
 Picture = NDArray[np.uint8]
@@ -54,7 +54,7 @@ class StyleTransfer:
 
     @classmethod
     def load(
-        cls, device: str = "cpu", weights: str | Path | None = None, fixed_batch: int | None = None
+        cls, device: str = "cpu", weights: Source | Place | None = None, fixed_batch: int | None = None
     ) -> "StyleTransfer":
         """Load weights onto a torch device; the bundled ones where `weights` is None.
 

@@ -1,5 +1,6 @@
 """What is made, and with which models: the catalog and the stages that belong together."""
 
+import hashlib
 from dataclasses import dataclass
 
 from serve.catalog.catalog import Catalog
@@ -21,16 +22,38 @@ class Edition:
 
 
 class Editions:
-    """The edition that new events begin with."""
+    """The editions that new events begin with: one, and perhaps a second one on trial for a share of the listings."""
 
     def __init__(self, first: Edition) -> None:
         self._current = first
+        self._trial: Edition | None = None
+        self._share = 0.0
 
     @property
     def current(self) -> Edition:
-        """Ask once per event."""
+        """The edition of everything that is not on trial."""
         return self._current
 
-    def swap(self, edition: Edition) -> None:
-        """New events begin with this one from now on; the others end with theirs."""
-        self._current = edition
+    @property
+    def all(self) -> tuple[Edition, ...]:
+        """Every edition that new events may begin with."""
+        return (self._current,) if self._trial is None else (self._current, self._trial)
+
+    def of(self, tenant: str, listing: str) -> Edition:
+        """The edition of a listing; ask once per event.
+
+        The same listing always gets the same one, and a listing on trial stays there when the share grows.
+        """
+        if self._trial is None or _place(tenant, listing) >= self._share:
+            return self._current
+        return self._trial
+
+    def swap(self, edition: Edition, trial: Edition | None = None, share: float = 0.0) -> None:
+        """New events begin with these from now on; the others end with theirs. `share` of the listings, 0..1."""
+        self._current, self._trial, self._share = edition, trial, share
+
+
+def _place(tenant: str, listing: str) -> float:
+    """Where a listing lies among all, evenly spread: 0 <= place < 1."""
+    digest = hashlib.sha256(f"{tenant}\0{listing}".encode()).digest()
+    return int.from_bytes(digest[:6]) / 2**48

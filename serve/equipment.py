@@ -2,30 +2,48 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.cutout import GrabCut
-from models.manifest import find_weights
+from models.cutout import GrabCut, MaskBackend
+from models.cutout.version import learned_version
+from models.manifest import Source, find_weights
+from serve.buckets import weights_reader
 from serve.catalog.loader import load_catalog
 from serve.edition import Edition
+from serve.schemas.result import ModelRef
 from serve.settings import ServeSettings
 from serve.stages.generation import Generation
 from serve.stages.quality_filter import QualityFilter
 from serve.stages.style_transfer import StyleNet, StyleTransfer
 
 
-class Changes(BaseModel):
-    """What may be swapped while a replica works: `user_config` in deploy/serve.yaml. Left out: as the settings say."""
+class Swap(BaseModel):
+    """What may be swapped while a replica works. Left out: as the settings say."""
 
     model_config = ConfigDict(extra="forbid")
     catalog_dir: Path | None = None
     default_recipe: str | None = None
-    style_weights: Path | None = None
+    cutout: Literal["learned", "grabcut"] | None = None
+    product_weights: str | None = None
+    style_weights: str | None = None
 
     def over(self, settings: ServeSettings) -> ServeSettings:
         """The settings with these changes."""
-        return settings.model_copy(update=self.model_dump(exclude_none=True))
+        return settings.model_copy(update=self.model_dump(exclude_none=True, include=set(Swap.model_fields)))
+
+
+class Trial(Swap):
+    """A second edition, which a share of the listings gets: what it says goes over the first one's."""
+
+    share: float = Field(ge=0, le=1)
+
+
+class Changes(Swap):
+    """`user_config` in deploy/serve.yaml."""
+
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +62,44 @@ def equip(settings: ServeSettings) -> Edition:
     """
     facts = style_facts(settings)
     catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=facts.styles)
+    generation = Generation(_cutout_card(settings), lambda: _load_cutout(settings))
     style = StyleTransfer(facts, lambda: _load_style(settings))
-    return Edition(catalog, (Generation(GrabCut()), style, QualityFilter(catalog.quality)))
+    return Edition(catalog, (generation, style, QualityFilter(catalog.quality)))
 
 
 def style_facts(settings: ServeSettings) -> StyleFacts:
     """The style net that the settings mean, without loading it; raise `WeightsError`."""
-    found = find_weights("style", "pu2-style", settings.style_weights)
+    found = find_weights("style", "pu2-style", _source(settings, settings.style_weights))
     return StyleFacts(found.name, found.entry.version, tuple(found.entry.config.get("styles", ())))
 
 
+def _cutout_card(settings: ServeSettings) -> ModelRef:
+    if settings.cutout == "grabcut":
+        return ModelRef(name=GrabCut.name, version=GrabCut.version)
+    found = find_weights("product", "lite-product", _source(settings, settings.product_weights))
+    return ModelRef(name="learned", version=learned_version(found.entry.version))
+
+
+# Only replicas that compute may pay for torch; the ingress imports this module too.
+def _load_cutout(settings: ServeSettings) -> MaskBackend:
+    if settings.cutout == "grabcut":
+        return GrabCut()
+    from models.cutout.learned import LearnedCutout  # noqa: PLC0415
+
+    source = _source(settings, settings.product_weights)
+    return LearnedCutout.load(settings.device, source, fixed_batch=_fixed_batch(settings))
+
+
 def _load_style(settings: ServeSettings) -> StyleNet:
-    # Only replicas that compute may pay for torch; the ingress imports this module too.
     from models.style_transfer import StyleTransfer as Net  # noqa: PLC0415
 
-    batch = settings.batch_shots if settings.deterministic else None
-    return Net.load(device=settings.device, weights=settings.style_weights, fixed_batch=batch)
+    source = _source(settings, settings.style_weights)
+    return Net.load(device=settings.device, weights=source, fixed_batch=_fixed_batch(settings))
+
+
+def _fixed_batch(settings: ServeSettings) -> int | None:
+    return settings.batch_shots if settings.deterministic else None
+
+
+def _source(settings: ServeSettings, place: str | None) -> Source:
+    return Source(place, read=weights_reader(settings))

@@ -70,7 +70,8 @@ class Pipeline:
             await self._block(self._store.delete, decision.keys)
             result = answer(item, Outcome.REMOVED)
         else:
-            result = await self._enrich(item, caller, self._editions.current)
+            edition = self._editions.of(item.listing.tenant_id, item.listing.listing_id)
+            result = await self._enrich(item, caller, edition)
         return await self._block(self._index.finish, item, result)
 
     async def _enrich(self, item: EnrichItem, caller: Caller, edition: Edition) -> ListingResult:

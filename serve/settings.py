@@ -60,7 +60,15 @@ class ServeSettings(BaseSettings):
     stuck_after_s: float = Field(
         default=300.0, gt=0, description="Seconds after which a running batch counts as stuck, and the replica as sick."
     )
-    style_weights: Path | None = Field(default=None, description="Style net to use instead of the bundled one.")
+    cutout: Literal["learned", "grabcut"] = Field(
+        default="grabcut", description="What cuts products out: the product net, or GrabCut, which needs no weights."
+    )
+    product_weights: str | None = Field(
+        default=None, description="Product net to use instead of the bundled one: a folder, a file, or s3://bucket/key."
+    )
+    style_weights: str | None = Field(
+        default=None, description="Style net to use instead of the bundled one: a folder, a file, or s3://bucket/key."
+    )
 
     max_images: int = Field(default=24, ge=1, description="Photos of a listing that are worked on.")
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest photo in pixels.")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from serve.batching.budget import Budget
+from serve.buckets import client_for
 from serve.catalog.operations import STAGE_ORDER
 from serve.darkroom import Darkroom
 from serve.errors import ServeError
@@ -26,11 +26,8 @@ from serve.schemas.exchange import AnswerLine, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.preview import PreviewAnswer
 from serve.settings import MIB, ServeSettings
 from serve.sources.fetcher import FetchPolicy, SourceFetcher
-from serve.storage import S3Store, s3_client
+from serve.storage import S3Store
 from serve.workbench import Workbench, build_workbench
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +76,9 @@ def build_studio(
     """
     started = time.monotonic()
     workbench = build_workbench(settings, metrics, computes)
-    store = S3Store(_s3_client(settings), settings.s3_bucket)
+    store = S3Store(client_for(settings), settings.s3_bucket)
     # Sources are read within the time of one fetch: a silent server must give its thread back early.
-    sources = _s3_client(settings, read_timeout_s=min(5, settings.fetch_timeout_s), attempts=2)
+    sources = client_for(settings, read_timeout_s=min(5, settings.fetch_timeout_s), attempts=2)
     fetcher = SourceFetcher(fetch_policy(settings), sources)
     index = _open_index(settings)
     pictures = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
@@ -144,18 +141,6 @@ def fetch_policy(settings: ServeSettings) -> FetchPolicy:
         file_root=settings.fetch_files,
         max_bytes=settings.fetch_max_bytes,
         timeout_s=settings.fetch_timeout_s,
-    )
-
-
-def _s3_client(settings: ServeSettings, *, read_timeout_s: float = 20, attempts: int = 4) -> "S3Client":
-    access, secret = settings.s3_access_key, settings.s3_secret_key
-    return s3_client(
-        settings.s3_endpoint,
-        region=settings.s3_region,
-        access_key=access.get_secret_value() if access else None,
-        secret_key=secret.get_secret_value() if secret else None,
-        read_timeout_s=read_timeout_s,
-        attempts=attempts,
     )
 
 

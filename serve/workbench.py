@@ -35,12 +35,18 @@ class Workbench:
 
         Events that have begun end with theirs. Raise what is wrong with the changes; then nothing has changed.
         """
-        settings = Changes.model_validate(changes).over(self.settings)
+        wanted = Changes.model_validate(changes)
+        settings = wanted.over(self.settings)
+        edition = await self._warm(settings)
+        trial = None if wanted.trial is None else await self._warm(wanted.trial.over(settings))
+        self.editions.swap(edition, trial, wanted.trial.share if wanted.trial else 0.0)
+        log.info("new edition", extra={"recipes": len(edition.catalog.recipes), "changes": sorted(changes)})
+
+    async def _warm(self, settings: ServeSettings) -> Edition:
         edition = await asyncio.to_thread(equip, settings)
         if self.computes:
             await asyncio.wrap_future(self.slots.submit(warming(edition, self.computes)))
-        self.editions.swap(edition)
-        log.info("new edition", extra={"recipes": len(edition.catalog.recipes), "changes": sorted(changes)})
+        return edition
 
     def check(self) -> None:
         """Raise `ComputeStuck` if a batch has been running for longer than any batch should."""

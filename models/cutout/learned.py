@@ -1,16 +1,17 @@
 """The cut-out that knows products: the product net's mask, carried to the photo's own edges."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from models.cutout.backend import Cutout
 from models.cutout.certainty import certainty
+from models.cutout.version import learned_version
 from models.matting import EDGE_SIDE, refine
 from models.pictures import Mask, Picture
 from models.product import ProductModel, Sight
+from models.sources import Place, Source
 
 #: The mask is carried to the photo's edges from at most this long side.
 _WORK_SIDE = 640
@@ -27,13 +28,15 @@ class LearnedCutout:
     def __init__(self, model: ProductModel) -> None:
         self.name = "learned"
         #: Changes with the weights, and with what is done to the net's mask here.
-        self.version = f"1-{model.version}"
+        self.version = learned_version(model.version)
         self._model = model
 
     @classmethod
-    def load(cls, device: str = "cpu", weights: str | Path | None = None) -> "LearnedCutout":
+    def load(
+        cls, device: str = "cpu", weights: Source | Place | None = None, fixed_batch: int | None = None
+    ) -> "LearnedCutout":
         """The bundled product net, or the one in `weights`; raise `models.manifest.WeightsError`."""
-        return cls(ProductModel.load(device, weights))
+        return cls(ProductModel.load(device, weights, fixed_batch))
 
     def cut(self, pictures: Sequence[Picture]) -> list[Cutout]:
         """One cut-out per picture, in order."""

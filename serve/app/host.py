@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
+from itertools import chain
 
 from serve.app.parcel import Order, Parcel, Refused, stripped
 from serve.edition import Edition
@@ -22,8 +23,8 @@ class Host:
     def __init__(self, workbench: Workbench, *, patience_s: float = _EDITION_PATIENCE_S) -> None:
         self._workbench = workbench
         self._patience_s = patience_s
-        #: The newest first. The one before stays for events that began with it.
-        self._editions: deque[Edition] = deque([workbench.editions.current], maxlen=2)
+        #: The newest first. Those before stay for events that began with them.
+        self._editions: deque[tuple[Edition, ...]] = deque([workbench.editions.all], maxlen=2)
         self._swapped = asyncio.Event()
 
     async def develop(self, parcel: Parcel | Refused, order: Order) -> Parcel | Refused:
@@ -38,7 +39,7 @@ class Host:
     async def reconfigure(self, changes: Mapping[str, object]) -> None:
         """See `Workbench.reconfigure`."""
         await self._workbench.reconfigure(changes)
-        self._editions.appendleft(self._workbench.editions.current)
+        self._editions.appendleft(self._workbench.editions.all)
         self._swapped.set()
         self._swapped.clear()
 
@@ -63,7 +64,7 @@ class Host:
         """The stages of an edition that has the wanted models; raise `EditionMismatch` if none comes."""
         deadline = asyncio.get_running_loop().time() + min(self._patience_s, parcel.remaining_s)
         while True:
-            for edition in self._editions:
+            for edition in chain.from_iterable(self._editions):
                 if fits(edition, parcel, order):
                     return [stage for stage in edition.stages if stage.name in order.stages]
             try:

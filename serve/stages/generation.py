@@ -11,6 +11,7 @@ from models.artefacts import blockiness_of, noise_of
 from models.backdrops import Backdrop, InScene, Plain
 from models.cutout import MaskBackend
 from models.enhance import Parts, enhance
+from models.memory import is_out_of_memory
 from models.recolor import recolor
 from models.scenes.registry import SCENES
 from models.studio import compose
@@ -19,6 +20,7 @@ from serve.catalog.recipe import Variant
 from serve.interfaces import Mask, Picture, Shot, ShotFailure
 from serve.schemas.result import ModelRef
 from serve.stages.isolation import each_apart
+from serve.stages.loaded import Loaded
 
 log = logging.getLogger(__name__)
 
@@ -122,30 +124,31 @@ class Generation:
 
     name = "generation"
 
-    def __init__(self, backend: MaskBackend) -> None:
-        self._backend = backend
+    def __init__(self, card: ModelRef, load: Callable[[], MaskBackend]) -> None:
+        self._card = card
+        self._backend = Loaded(card, load)
 
     def models(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The cut-out backend and the algorithms of the chain's own operations."""
         own = [HANDLERS[type(operation)].model for operation in variant.operations if operation.stage == self.name]
-        return (ModelRef(name=self._backend.name, version=self._backend.version), *dict.fromkeys(own))
+        return (self._card, *dict.fromkeys(own))
 
     def bucket(self, _: Shot) -> tuple[str, str]:
         """The cut-out backend, which takes photos of any shape."""
-        return self._backend.name, self._backend.version
+        return self._card.name, self._card.version
 
     def run(self, batch: Sequence[Shot]) -> list[Shot | ShotFailure]:
         """Fill in pixels, mask, reference, confidence and figures.
 
         Each source is cut out once for all its shots, and corrected once for all that ask for the same correction.
         """
-        cut: dict[str, tuple[Canvas, float]] = {}
+        cut = self._cut_together({shot.source.sha256: shot.source.pixels for shot in batch})
         corrected: dict[tuple[str, Enhance], Canvas] = {}
 
         def work(shot: Shot) -> Shot:
             sha256 = shot.source.sha256
             if sha256 not in cut:
-                cut[sha256] = self._cut(shot.source.pixels)
+                cut.update(self._cut({sha256: shot.source.pixels}))
             canvas, confidence = cut[sha256]
             chain = [operation for operation in shot.variant.operations if operation.stage == self.name]
             if chain and isinstance(first := chain[0], Enhance):
@@ -158,13 +161,26 @@ class Generation:
 
         return each_apart(self.name, batch, work)
 
-    def _cut(self, photo: Picture) -> tuple[Canvas, float]:
-        (cutout,) = self._backend.cut([photo])
-        return Canvas(photo, cutout.alpha, photo, source_figures(photo, cutout.alpha)), cutout.confidence
+    def _cut_together(self, photos: Mapping[str, Picture]) -> dict[str, tuple[Canvas, float]]:
+        """All photos in one call; none where one of them spoils it, so that each is tried alone."""
+        try:
+            return self._cut(photos)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            log.warning("photos are cut out one by one", exc_info=True, extra={"stage": self.name})
+            return {}
+
+    def _cut(self, photos: Mapping[str, Picture]) -> dict[str, tuple[Canvas, float]]:
+        cutouts = self._backend.model.cut(list(photos.values()))
+        return {
+            sha256: (Canvas(photo, cutout.alpha, photo, source_figures(photo, cutout.alpha)), cutout.confidence)
+            for (sha256, photo), cutout in zip(photos.items(), cutouts, strict=True)
+        }
 
     def warm_up(self) -> None:
-        """Cut one small picture out: OpenCV sets itself up at the first call."""
-        self._backend.cut([np.full((64, 64, 3), 200, np.uint8)])
+        """Load the backend and cut one small picture out."""
+        self._backend.model.cut([np.full((64, 64, 3), 200, np.uint8)])
 
 
 def _finished(shot: Shot, canvas: Canvas, confidence: float) -> Shot:

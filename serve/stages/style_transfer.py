@@ -10,20 +10,11 @@ from serve.catalog.operations import Style
 from serve.catalog.recipe import Variant
 from serve.interfaces import Picture, Shot, ShotFailure
 from serve.schemas.result import ModelRef
+from serve.stages.loaded import Card, Loaded, Model
 
 
-class StyleCard(Protocol):
+class StyleCard(Card, Protocol):
     """What is known of a style net before it is loaded."""
-
-    @property
-    def name(self) -> str:
-        """Stable name, part of object keys."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """Changes with the weights."""
-        ...
 
     @property
     def styles(self) -> Collection[str]:
@@ -31,7 +22,7 @@ class StyleCard(Protocol):
         ...
 
 
-class StyleNet(StyleCard, Protocol):
+class StyleNet(Model, Protocol):
     """What this stage needs of a style net; `models.style_transfer.StyleTransfer` is one."""
 
     def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
@@ -46,18 +37,7 @@ class StyleTransfer:
 
     def __init__(self, card: StyleCard, load: Callable[[], StyleNet]) -> None:
         self._card = card
-        self._load = load
-        self._net: StyleNet | None = None
-
-    @property
-    def net(self) -> StyleNet:
-        """The net, loaded on first use: planning needs its card alone. Raise `ValueError` if it is another one."""
-        if self._net is None:
-            net = self._load()
-            if net.version != self._card.version:
-                raise ValueError(f"the style net is {net.version}, its manifest said {self._card.version}")
-            self._net = net
-        return self._net
+        self._net = Loaded(card, load)
 
     def models(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The style net, where the chain has a style."""
@@ -74,7 +54,7 @@ class StyleTransfer:
         for turn in range(max((len(_styles(shot)) for shot in batch), default=0)):
             places = [place for place, shot in enumerate(batch) if turn < len(_styles(shot))]
             wanted = [_styles(batch[place])[turn] for place in places]
-            redrawn = self.net.apply([_pixels(drawn[place]) for place in places], [one.style for one in wanted])
+            redrawn = self._net.model.apply([_pixels(drawn[place]) for place in places], [one.style for one in wanted])
             for place, operation, picture in zip(places, wanted, redrawn, strict=True):
                 shot = drawn[place]
                 drawn[place] = replace(shot, pixels=_laid(shot, picture, operation))
@@ -82,7 +62,7 @@ class StyleTransfer:
 
     def warm_up(self) -> None:
         """Load the net and draw one small picture."""
-        self.net.apply([np.full((64, 64, 3), 128, np.uint8)], [next(iter(self._card.styles))])
+        self._net.model.apply([np.full((64, 64, 3), 128, np.uint8)], [next(iter(self._card.styles))])
 
 
 def _styles(shot: Shot) -> list[Style]:

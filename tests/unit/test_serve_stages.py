@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.cutout import Cutout
+from models.cutout import Cutout, MaskBackend
 from models.enhance import Enhanced, Parts, enhance
 from serve.batching.recovery import run_recovering
 from serve.catalog.channel import Channel
@@ -15,7 +15,7 @@ from serve.catalog.quality import QualityRules, recorded_measurements, with_chan
 from serve.catalog.recipe import Variant
 from serve.interfaces import Mask, Picture, Shot, ShotFailure, SourceImage
 from serve.schemas.outcome import Verdict
-from serve.schemas.result import Quality, RuleResult
+from serve.schemas.result import ModelRef, Quality, RuleResult
 from serve.stages.generation import Canvas, Generation, fitted
 from serve.stages.quality_filter import QualityFilter, background_of
 from serve.stages.style_transfer import StyleTransfer
@@ -32,17 +32,21 @@ class BoxBackend:
 
     def __init__(self, confidence: float = 0.9) -> None:
         self.cuts = 0
+        self.calls = 0
         self._confidence = confidence
 
     def cut(self, pictures: Sequence[Picture]) -> list[Cutout]:
         self.cuts += len(pictures)
-        (picture,) = pictures
+        self.calls += 1
+        return [Cutout(self._box(picture), self._confidence) for picture in pictures]
+
+    def _box(self, picture: Picture) -> Mask:
         if not picture.any():
             raise RuntimeError("nothing to see")
         alpha = np.zeros(picture.shape[:2], np.float32)
         height, width = alpha.shape
         alpha[height // 4 : -height // 4, width // 4 : -width // 4] = 1
-        return [Cutout(alpha, self._confidence)]
+        return alpha
 
 
 class Inverter:
@@ -55,6 +59,10 @@ class Inverter:
     def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
         assert set(styles) <= set(self.styles)
         return [255 - picture for picture in pictures]
+
+
+def generation(backend: MaskBackend) -> Generation:
+    return Generation(ModelRef(name=backend.name, version=backend.version), lambda: backend)
 
 
 def photo(seed: int = 1, *, black: bool = False) -> SourceImage:
@@ -81,8 +89,9 @@ def test_generation_cuts_each_source_once_and_keeps_the_order() -> None:
     backend = BoxBackend()
     one, two = photo(1), photo(2)
     shots = [shot(one, variant(), "a"), shot(two, variant(), "b"), shot(one, variant(), "c")]
-    done = made(Generation(backend), *shots)
+    done = made(generation(backend), *shots)
     assert backend.cuts == 2
+    assert backend.calls == 1
     assert [entry.key for entry in done] == ["a", "b", "c"]
     for entry in done:
         assert entry.pixels is not None
@@ -95,7 +104,7 @@ def test_generation_cuts_each_source_once_and_keeps_the_order() -> None:
 
 def test_one_bad_photo_never_fails_its_batch() -> None:
     shots = [shot(photo(1), variant()), shot(photo(2, black=True), variant()), shot(photo(3), variant())]
-    first, bad, last = Generation(BoxBackend()).run(shots)
+    first, bad, last = generation(BoxBackend()).run(shots)
     assert isinstance(first, Shot)
     assert isinstance(last, Shot)
     assert isinstance(bad, ShotFailure)
@@ -114,7 +123,7 @@ def test_a_correction_is_worked_out_once_for_all_shots_that_ask_for_it(monkeypat
     full, half = {"op": "enhance"}, {"op": "enhance", "strength": 0.5}
     one, two = photo(1), photo(2)
     chains = [(one, full), (one, full), (one, half), (two, full), (one, full)]
-    made(Generation(BoxBackend()), *(shot(source, variant(chain, {"op": "studio"})) for source, chain in chains))
+    made(generation(BoxBackend()), *(shot(source, variant(chain, {"op": "studio"})) for source, chain in chains))
     assert asked == [1.0, 0.5, 1.0]
 
 
@@ -126,18 +135,18 @@ def test_want_of_memory_fails_no_shot_but_divides_the_batch() -> None:
                 raise MemoryError
             return super().cut(pictures)
 
-    stage = Generation(Hungry())
+    stage = generation(Hungry())
     batch = [shot(photo(number), variant(), str(number)) for number in (1, 2)]
     with pytest.raises(MemoryError):
         stage.run(batch)
-    recovered = run_recovering(Generation(Hungry()), batch)
+    recovered = run_recovering(generation(Hungry()), batch)
     assert [one.key for one in recovered.shots if isinstance(one, Shot)] == ["1", "2"]
     assert recovered.too_many == 2
 
 
 def test_recolour_changes_the_product_and_not_the_reference() -> None:
     plain, dyed = made(
-        Generation(BoxBackend()),
+        generation(BoxBackend()),
         shot(photo(), variant({"op": "studio", "shadow": "none"})),
         shot(photo(), variant({"op": "recolor", "colour": "#1030c0"}, {"op": "studio", "shadow": "none"})),
     )
@@ -162,7 +171,7 @@ def dim(level: int) -> SourceImage:
 def test_a_corrected_photo_is_the_reference_and_the_correction_is_judged_by_figures_of_its_own() -> None:
     chain = variant({"op": "enhance"}, {"op": "studio", "shadow": "none"}, size=(200, 200))
     plain = variant({"op": "studio", "shadow": "none"}, size=(200, 200))
-    one, other = made(Generation(BoxBackend()), shot(dim(110), chain), shot(dim(110), plain))
+    one, other = made(generation(BoxBackend()), shot(dim(110), chain), shot(dim(110), plain))
     assert one.pixels is not None
     assert other.pixels is not None
     inside = other.mask is not None and other.mask > 0.9
@@ -192,15 +201,15 @@ def test_enhance_corrects_the_photo_as_it_came_and_stands_first() -> None:
         variant({"op": "studio"}, {"op": "enhance"})
     with pytest.raises(ValueError, match="must be the first"):
         variant({"op": "enhance"}, {"op": "enhance"}, {"op": "studio"})
-    models = Generation(BoxBackend()).models(variant({"op": "enhance"}, {"op": "studio"}))
+    models = generation(BoxBackend()).models(variant({"op": "enhance"}, {"op": "studio"}))
     assert [model.name for model in models] == ["box", "enhance", "studio"]
 
 
 def test_models_name_the_algorithms_of_the_chain_alone() -> None:
-    generation, style = Generation(BoxBackend()), StyleTransfer(Inverter(), Inverter)
+    first, style = generation(BoxBackend()), StyleTransfer(Inverter(), Inverter)
     chain = variant({"op": "recolor", "colour": "#112233"}, {"op": "studio"}, {"op": "style", "style": "oil"})
-    assert [model.name for model in generation.models(variant())] == ["box", "studio"]
-    assert [model.name for model in generation.models(chain)] == ["box", "recolor", "studio"]
+    assert [model.name for model in first.models(variant())] == ["box", "studio"]
+    assert [model.name for model in first.models(chain)] == ["box", "recolor", "studio"]
     assert style.models(variant()) == ()
     assert [(model.name, model.version) for model in style.models(chain)] == [("inverter", "3")]
     assert QualityFilter(RULES).models(chain) == ()
@@ -209,11 +218,11 @@ def test_models_name_the_algorithms_of_the_chain_alone() -> None:
 @pytest.mark.parametrize("name", ["wood", "wall", "terrace"])
 def test_a_scene_is_set_in_the_wanted_size_and_judged_without_a_background(name: str) -> None:
     chain = variant({"op": "scene", "scene": name}, size=(80, 120))
-    (entry,) = made(Generation(BoxBackend()), shot(photo(), chain))
+    (entry,) = made(generation(BoxBackend()), shot(photo(), chain))
     assert entry.pixels is not None
     assert entry.mask is not None
     assert entry.pixels.shape == (120, 80, 3)
-    assert [model.name for model in Generation(BoxBackend()).models(chain)] == ["box", "scene"]
+    assert [model.name for model in generation(BoxBackend()).models(chain)] == ["box", "scene"]
     (judged,) = made(QualityFilter(RULES), entry)
     assert judged.quality is not None
     passed = {rule.rule: rule.passed for rule in judged.quality.rules if rule.required != "recorded only"}
@@ -223,7 +232,7 @@ def test_a_scene_is_set_in_the_wanted_size_and_judged_without_a_background(name:
 
 def test_light_of_a_scene_comes_from_where_it_is_asked_for() -> None:
     left, own, right = made(
-        Generation(BoxBackend()),
+        generation(BoxBackend()),
         *(shot(photo(), variant({"op": "scene", "scene": "gradient", **side})) for side in SIDES),
     )
     assert left.pixels is not None
@@ -235,7 +244,7 @@ def test_light_of_a_scene_comes_from_where_it_is_asked_for() -> None:
 
 def test_a_scene_without_shadow_is_brighter() -> None:
     with_, without = made(
-        Generation(BoxBackend()),
+        generation(BoxBackend()),
         shot(photo(), variant({"op": "scene", "scene": "marble"})),
         shot(photo(), variant({"op": "scene", "scene": "marble", "shadow": "none"})),
     )
@@ -260,7 +269,7 @@ def test_fitting_gives_the_wanted_size_without_bending(height: int, width: int, 
     [({"strength": 1.0}, 1.0), ({"strength": 0.5}, 0.5), ({"strength": 0.0}, 0.0)],
 )
 def test_style_is_blended_by_strength(operation: dict[str, object], share: float) -> None:
-    (base,) = made(Generation(BoxBackend()), shot(photo(), variant()))
+    (base,) = made(generation(BoxBackend()), shot(photo(), variant()))
     before = base.pixels
     assert before is not None
     drawn = shot(photo(), variant({"op": "studio"}, {"op": "style", "style": "oil", **operation}))
@@ -272,7 +281,7 @@ def test_style_is_blended_by_strength(operation: dict[str, object], share: float
 
 def test_style_on_the_product_leaves_the_background() -> None:
     chain = variant({"op": "studio", "shadow": "none"}, {"op": "style", "style": "oil", "area": "product"})
-    (base,) = made(Generation(BoxBackend()), shot(photo(), chain))
+    (base,) = made(generation(BoxBackend()), shot(photo(), chain))
     before, mask = base.pixels, base.mask
     assert before is not None
     assert mask is not None
@@ -283,8 +292,8 @@ def test_style_on_the_product_leaves_the_background() -> None:
 
 
 def test_a_doubtful_cut_out_goes_to_a_person_with_a_reason() -> None:
-    (sure,) = made(QualityFilter(RULES), *made(Generation(BoxBackend(0.9)), shot(photo(), variant(size=(200, 200)))))
-    (doubt,) = made(QualityFilter(RULES), *made(Generation(BoxBackend(0.2)), shot(photo(), variant(size=(200, 200)))))
+    (sure,) = made(QualityFilter(RULES), *made(generation(BoxBackend(0.9)), shot(photo(), variant(size=(200, 200)))))
+    (doubt,) = made(QualityFilter(RULES), *made(generation(BoxBackend(0.2)), shot(photo(), variant(size=(200, 200)))))
     assert sure.quality is not None
     assert doubt.quality is not None
     assert "the cut-out is doubtful" not in sure.quality.reasons

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from models.manifest import MANIFEST, WeightsError, bundled_folder
+from models.manifest import MANIFEST, WeightsError, bundled_folder, read_manifest, write_manifest
 from serve.catalog.loader import CatalogInvalid
 from serve.errors import ComputeStuck
 from serve.interfaces import Caller
@@ -38,11 +39,14 @@ def catalog(folder: Path, **changes: object) -> str:
     return str(folder)
 
 
-def weights(folder: Path, *, altered: bool = False) -> Path:
+def weights(folder: Path, *, altered: bool = False, version: str | None = None) -> Path:
     folder.mkdir()
     for name in (MANIFEST, "style.safetensors"):
         body = (bundled_folder() / name).read_bytes()
         (folder / name).write_bytes(body[:-1] + b"?" if altered and name != MANIFEST else body)
+    if version is not None:
+        listed = read_manifest(folder)
+        write_manifest(folder, {"style": replace(listed["style"], version=version)})
     return folder
 
 
@@ -75,8 +79,27 @@ def test_what_cannot_be_used_changes_nothing(bench: Workbench, tmp_path: Path) -
         assert bench.editions.current is before
 
 
+def test_a_trial_is_an_edition_of_its_own_until_it_is_taken_back(bench: Workbench, tmp_path: Path) -> None:
+    trial = {"share": 0.5, "style_weights": str(weights(tmp_path / "copy", version="9-trial"))}
+    asyncio.run(bench.reconfigure({"trial": trial}))
+    first, second = bench.editions.all
+    drawn = next(one for one in first.catalog.recipe("everything").variants if one.name == "pencil")
+    assert "9-trial" not in [model.version for model in first.models_for(drawn)]
+    assert "9-trial" in [model.version for model in second.models_for(drawn)]
+    asyncio.run(bench.reconfigure({}))
+    assert len(bench.editions.all) == 1
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, "half"])
+def test_a_share_that_is_none_changes_nothing(bench: Workbench, share: object) -> None:
+    before = bench.editions.current
+    with pytest.raises(ValidationError):
+        asyncio.run(bench.reconfigure({"trial": {"share": share}}))
+    assert bench.editions.all == (before,)
+
+
 def test_a_replica_with_altered_weights_never_gets_ready(tmp_path: Path) -> None:
-    settings = ServeSettings(style_weights=weights(tmp_path / "altered", altered=True))
+    settings = ServeSettings(style_weights=str(weights(tmp_path / "altered", altered=True)))
     threads = set(threading.enumerate())
     with pytest.raises(WeightsError, match="altered"):
         build_workbench(settings, PrometheusMetrics(CollectorRegistry()))
@@ -84,7 +107,7 @@ def test_a_replica_with_altered_weights_never_gets_ready(tmp_path: Path) -> None
 
 
 def test_only_what_computes_here_is_loaded(tmp_path: Path) -> None:
-    settings = ServeSettings(style_weights=weights(tmp_path / "altered", altered=True))
+    settings = ServeSettings(style_weights=str(weights(tmp_path / "altered", altered=True)))
     elsewhere = build_workbench(settings, PrometheusMetrics(CollectorRegistry()), computes={"generation"})
     try:
         everything = elsewhere.editions.current.catalog.recipe("everything")
