@@ -25,7 +25,7 @@ from models.training.product import to_tensor, without_product
 
 KINDS = tuple(PAINTERS)
 _UNKNOWN = -1
-_PER_FILE, _AT_ONCE = 256, 16
+_PER_FILE, _AT_ONCE = 64, 16
 #: Classes whose sleeves hang beside the body.
 _SLEEVED = frozenset({"dress", "longsleeve", "outwear", "shirt", "t-shirt"})
 #: Side at which the unrest of cloth is measured, and its limits for cloth to draw on, and for cloth that is plain.
@@ -139,7 +139,7 @@ class Maker:
     def seen(self, examples: Sequence[Example], unrest: NDArray[np.float32]) -> Seen:
         """All examples as the trunk sees them; what lies in the cache is not made again."""
         key = repr([(e.row, e.drawn, e.changed) for e in examples]) + repr(asdict(self.change))
-        key += f"{self.version} {self.seed} {self.side} {len(self.photos.classes)} {self.photos.pictures.shape}"
+        key += f"{_PER_FILE} {self.version} {self.seed} {self.side} {len(self.photos.classes)} {self.photos.pictures.shape}"
         folder = self.cache / f"attributes-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         folder.mkdir(parents=True, exist_ok=True)
         parts = []
