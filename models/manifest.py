@@ -44,6 +44,12 @@ class WeightsEntry:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
+_FIELDS = tuple(each.name for each in fields(WeightsEntry))
+_NEEDED = frozenset(
+    each.name for each in fields(WeightsEntry) if each.default is MISSING and each.default_factory is MISSING
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """An entry, and where it was found."""
@@ -135,11 +141,9 @@ def _versions(values: object) -> tuple[WeightsEntry, ...]:
 def _entry(values: object) -> WeightsEntry:
     if not isinstance(values, dict):
         raise TypeError(f"an entry is an object, not {values!r}")
-    known = {each.name: each for each in fields(WeightsEntry)}
-    if unknown := sorted(values.keys() - known.keys()):
-        raise ValueError(f"unknown field {', '.join(unknown)}; known: {', '.join(known)}")
-    needed = {name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING}
-    if missing := sorted(needed - values.keys()):
+    if unknown := sorted(values.keys() - set(_FIELDS)):
+        raise ValueError(f"unknown field {', '.join(unknown)}; known: {', '.join(_FIELDS)}")
+    if missing := sorted(_NEEDED - values.keys()):
         raise ValueError(f"an entry without {', '.join(missing)}")
     for name, value in values.items():
         wanted = {"config": dict, "figures": dict, "parameters": int}.get(name, str)
@@ -173,7 +177,7 @@ def write_manifest(folder: Path, entries: Mapping[str, WeightsEntry | Sequence[W
 def _plain(entry: WeightsEntry) -> dict[str, Any]:
     """What was left out stays left out."""
     values = asdict(entry)
-    return {name: value for name, value in values.items() if value or name == "config"}
+    return {name: value for name, value in values.items() if value or name in _NEEDED}
 
 
 def enlist(folder: Path, name: str, entry: WeightsEntry, *, keep: int = 0) -> None:

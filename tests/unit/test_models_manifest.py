@@ -65,7 +65,7 @@ entries = st.builds(
     replace,
     st.just(ENTRY),
     version=words,
-    licence=words,
+    licence=st.just("") | words,
     recipe=st.text(st.characters(codec="utf-8"), max_size=20),
     parameters=st.integers(0, 10**9),
     config=st.dictionaries(words, st.integers() | st.lists(words, max_size=3) | st.none(), max_size=3),
