@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import Weights, load_weights
-from models.manifest import WeightsError
+from models.checkpoint import Weights, fitted, load_weights
 from models.nets.style import STRIDE, StyleNet, StyleNetConfig
+from models.pictures import Mask, Picture
 from models.sources import Place, Source
-from models.textures import textures
+from models.style_blend import Where, laid
+from models.textures import sheet, textures
 
-Picture = NDArray[np.uint8]
 Window = tuple[slice, slice]
 
 _WHITE = 255
@@ -76,14 +76,33 @@ class StyleTransfer:
             fixed_batch=fixed_batch,
         )
 
-    def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
+    def apply(
+        self,
+        pictures: Sequence[Picture],
+        styles: Sequence[str],
+        strength: float | Sequence[float] = 1.0,
+        masks: Sequence[Mask | None] | None = None,
+        where: Where | Sequence[Where] = "all",
+    ) -> list[Picture]:
         """Redraw each picture in the style of the same position; the results have the pictures' own sizes, in order.
 
+        `strength`, `masks` (float32 [H, W] in 0..1, 1 on the product) and `where` say how much of the drawing is laid
+        over the picture and on which part, see `models.style_blend.laid`; the first and the last are for all pictures
+        or one for each.
         Only the part around what is not pure white goes through the net; the rest cannot change. Parts of equal size go
-        together. Raise `ValueError` for an unknown style, for lists of
-        different length, and for anything that is not uint8 [H, W, 3].
+        together. Raise `ValueError` for an unknown style, for lists of different length, for anything that is not uint8
+        [H, W, 3], and for what `laid` refuses.
         """
         self._check(pictures, styles)
+        count = len(pictures)
+        strengths = [float(strength)] * count if isinstance(strength, int | float) else list(strength)
+        parts: list[Where] = [where] * count if isinstance(where, str) else list(where)
+        found = [None] * count if masks is None else list(masks)
+        drawn = self._drawn(pictures, styles)
+        return [laid(*each) for each in zip(pictures, drawn, strengths, parts, found, strict=True)]
+
+    def _drawn(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
+        """The pictures fully redrawn."""
         windows = [_window(picture) for picture in pictures]
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for position, (picture, window) in enumerate(zip(pictures, windows, strict=True)):
@@ -126,7 +145,13 @@ class StyleTransfer:
         below, beside = _missing(height), _missing(width)
         padded = np.stack([np.pad(part, ((0, below), (0, beside), (0, 0)), mode="reflect") for part in parts])
         origins = [(rows.start, columns.start) for rows, columns in windows]
-        fields = np.stack([textures(height + below, width + beside, origin) for origin in origins])
+        sheets = [sheet(self.styles[style]) for style in styles]
+        fields = np.stack(
+            [
+                textures(height + below, width + beside, origin, names)
+                for origin, names in zip(origins, sheets, strict=True)
+            ]
+        )
         inputs = (
             self._channels_first(torch.from_numpy(padded)).float() / 255,
             self._channels_first(torch.from_numpy(fields)),
@@ -147,12 +172,7 @@ class StyleTransfer:
 
 def _restore(weights: Weights, styles: Sequence[str]) -> StyleNet:
     config = {key: value for key, value in weights.entry.config.items() if key != "styles"}
-    try:
-        net = StyleNet(StyleNetConfig(styles=len(styles), **config))
-        net.load_state_dict(weights.tensors)
-    except (TypeError, RuntimeError) as error:
-        raise WeightsError(f"{weights.entry.file} does not fit its architecture: {error}") from error
-    return net
+    return fitted(weights, lambda: StyleNet(StyleNetConfig(styles=len(styles), **config)))
 
 
 def _window(picture: Picture) -> Window:

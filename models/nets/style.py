@@ -8,6 +8,9 @@ per style after Dumoulin, Shlens and Kudlur, "A learned representation for artis
   the teachers are local filters, so the net is local too: a crop is redrawn exactly as the whole picture is.
 - Bilinear resizing in the head: a PixelShuffle head dithers with a period of 2 px.
 - Fixed texture fields enter beside the picture (models.textures), so that grain and hatching are drawn, not averaged.
+  Which fields is the style's own choice.
+- The last two layers belong to each style alone: they lay the ink of a screen or the thread of a stitch at full size,
+  and cost no time, for a picture passes through its own only.
 
 Shapes: B batch, S styles, C base width, T textures; H and W are multiples of 4.
 """
@@ -39,7 +42,7 @@ class StyleNetConfig:
 class StyleNet(nn.Module):
     """pictures [B, 3, H, W] in 0..1, textures [B, T, H, W] in 0..1, style [B] of int64 -> [B, 3, H, W] in 0..1.
 
-    About 0.4 million parameters and 31 GMAC per million pixels at the default width.
+    About 0.5 million parameters with fifteen styles, and 31 GMAC per million pixels at the default width.
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
@@ -50,8 +53,8 @@ class StyleNet(nn.Module):
         self.blocks = nn.ModuleList(_ResidualBlock(wide, config.styles) for _ in range(config.blocks))
         self.up = _StyledConv(wide, narrow, config.styles)
         self.merge = _StyledConv(narrow, config.detail, config.styles)
-        self.detail = _StyledConv(config.detail + inputs, config.detail, config.styles)
-        self.head = nn.Conv2d(config.detail, 3, 3, padding=1, padding_mode="reflect")
+        self.detail = _OwnConv(config.detail + inputs, config.detail, config.styles)
+        self.head = _OwnConv(config.detail, 3, config.styles)
         #: Each style's own mixing of the colours, as a 3x3 matrix on darkness: white stays white.
         self.mix = nn.Embedding(config.styles, 9)
         with torch.no_grad():
@@ -72,8 +75,9 @@ class StyleNet(nn.Module):
             quarter = block(quarter, style)
         half = half + self.up(_double(quarter), style)
         detail = self.detail(torch.cat([_double(self.merge(half, style)), full], dim=1), style)  # [B, D, H, W]
+        detail = functional.leaky_relu(detail, _LEAK)
         mixed = 1 - torch.einsum("bij,bjhw->bihw", self.mix(style).unflatten(1, (3, 3)), 1 - pictures)
-        redrawn: Tensor = mixed + self.head(detail) * _near_pigment(pictures)
+        redrawn: Tensor = mixed + self.head(detail, style) * _near_pigment(pictures)
         return redrawn if self.training else redrawn.clamp(0, 1)
 
 
@@ -94,6 +98,27 @@ class _StyledConv(nn.Module):
         scale, shift = self.scale(style)[:, :, None, None], self.shift(style)[:, :, None, None]
         x = torch.addcmul(shift, self.conv(x), scale)
         return functional.leaky_relu(x, _LEAK) if self.rectify else x
+
+
+class _OwnConv(nn.Module):
+    """A 3x3 convolution with bias of each style's own: weight [S * outputs, inputs, 3, 3], bias [S, outputs]."""
+
+    def __init__(self, inputs: int, outputs: int, styles: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+        # The same for all at first, so that the layers below mean the same to all.
+        first = nn.init.kaiming_normal_(torch.empty(outputs, inputs, 3, 3), a=_LEAK, nonlinearity="leaky_relu")
+        self.weight = nn.Parameter(first.repeat(styles, 1, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(styles, outputs))
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """One picture after the other: so each comes out the same in whatever company."""
+        padded = functional.pad(x, (1, 1, 1, 1), mode="reflect")
+        drawn = []
+        for place, own in enumerate(style.tolist()):
+            weight = self.weight[own * self.outputs : (own + 1) * self.outputs]
+            drawn.append(functional.conv2d(padded[place : place + 1], weight, self.bias[own]))
+        return torch.cat(drawn)
 
 
 class _ResidualBlock(nn.Module):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models import style_transfer
 from models.nets.style import StyleNet, StyleNetConfig
+from models.style_blend import laid
 from models.style_transfer import StyleTransfer
 
 
@@ -150,3 +151,55 @@ def test_what_is_not_a_picture_is_refused(bundled: StyleTransfer, picture: np.nd
 def test_lists_of_different_length_are_refused(bundled: StyleTransfer) -> None:
     with pytest.raises(ValueError, match="1 pictures but 2 styles"):
         bundled.apply([photo(16, 16)], ["oil", "oil"])
+
+
+def test_strength_goes_from_the_picture_itself_to_the_full_style(bundled: StyleTransfer) -> None:
+    picture = photo(64, 80)
+    (full,) = bundled.apply([picture], ["oil"])
+    drawn = bundled.apply([picture] * 5, ["oil"] * 5, strength=[0.0, 0.3, 0.6, 0.9, 1.0])
+    np.testing.assert_array_equal(drawn[0], picture)
+    np.testing.assert_array_equal(drawn[-1], full)
+    distance = np.stack([np.abs(one.astype(int) - picture) for one in drawn])
+    assert (np.diff(distance, axis=0) >= 0).all()
+
+
+def test_a_style_is_laid_on_the_background_or_the_product_alone(bundled: StyleTransfer) -> None:
+    picture, mask = photo(64, 80), np.zeros((64, 80), np.float32)
+    mask[20:40, 30:60] = 1
+    behind, on = bundled.apply([picture] * 2, ["poster"] * 2, masks=[mask, mask], where=["background", "product"])
+    product = mask == 1
+    (full,) = bundled.apply([picture], ["poster"])
+    np.testing.assert_array_equal(behind, np.where(product[..., None], picture, full))
+    np.testing.assert_array_equal(on, np.where(product[..., None], full, picture))
+
+
+@given(
+    before=st.integers(0, 255),
+    drawn=st.integers(0, 255),
+    share=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
+)
+def test_no_pixel_turns_back_as_the_strength_grows(before: int, drawn: int, share: list[float]) -> None:
+    pictures = np.full((1, 1, 3), before, np.uint8), np.full((1, 1, 3), drawn, np.uint8)
+    low, high = (int(laid(*pictures, strength)[0, 0, 0]) for strength in share)
+    assert abs(low - before) <= abs(high - before) <= abs(drawn - before)
+
+
+def test_what_cannot_be_laid_is_refused() -> None:
+    picture = photo(8, 8)
+    with pytest.raises(ValueError, match=r"strength must lie in 0\.\.1, not 1\.5"):
+        laid(picture, picture, 1.5)
+    with pytest.raises(ValueError, match="a style on the background needs a mask"):
+        laid(picture, picture, 1.0, "background")
+    with pytest.raises(ValueError, match=r"size \[8, 8\], not \[4, 8\]"):
+        laid(picture, picture, 1.0, "product", np.ones((4, 8), np.float32))
+    assert laid(picture, picture, 0.0) is not picture
+
+
+def test_only_the_chosen_styles_own_layers_draw() -> None:
+    net, x, fields = small_net(), torch.rand(2, 3, 32, 32), torch.rand(2, 4, 32, 32)
+    with torch.inference_mode():
+        before = net(x, fields, torch.tensor([0, 1]))
+        net.detail.weight[: net.detail.outputs] += 1.0
+        after = net(x, fields, torch.tensor([0, 1]))
+    torch.testing.assert_close(after[1], before[1], atol=0, rtol=0)
+    assert not torch.equal(after[0], before[0])
