@@ -83,9 +83,10 @@ class Style(_Operation):
     digital_source_type = "compositeWithTrainedAlgorithmicMedia"
     op: Literal["style"] = "style"
     style: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    #: 0 leaves the picture as it is, 1 redraws it fully.
     strength: float = Field(default=1.0, ge=0, le=1)
-    #: Where the style is laid: the whole picture or the product alone.
-    area: Literal["picture", "product"] = "picture"
+    #: Where the style is laid: the whole picture, the product alone, or all but the product.
+    area: Literal["picture", "product", "background"] = "picture"
 
 
 Operation = Annotated[Enhance | Recolor | Studio | Scene | Style, Field(discriminator="op")]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from models.style_blend import Where, laid
 from serve.catalog.operations import Style
 from serve.catalog.recipe import Variant
 from serve.interfaces import Picture, Shot, ShotFailure
@@ -70,15 +71,17 @@ def _styles(shot: Shot) -> list[Style]:
 
 
 def _laid(shot: Shot, drawn: Picture, operation: Style) -> Picture:
-    """Blend by strength, and within the mask where only the product is drawn."""
-    before = _pixels(shot)
-    if operation.strength == 1 and operation.area == "picture":
-        return drawn
-    weight = np.full(before.shape[:2], operation.strength, dtype=np.float32)
-    if operation.area == "product" and shot.mask is not None:
-        weight *= shot.mask
-    mixed = before + (drawn.astype(np.float32) - before) * weight[..., None]
-    return np.asarray(mixed + 0.5, dtype=np.uint8)
+    """Blend by strength, on the part that is meant.
+
+    Without a mask nobody knows where the product ends: what is meant for it is laid everywhere, and what is meant for
+    the background nowhere, for that promises to leave the product as it is.
+    """
+    before, mask = _pixels(shot), shot.mask
+    if mask is None:
+        strength = 0.0 if operation.area == "background" else operation.strength
+        return laid(before, drawn, strength)
+    where: Where = "all" if operation.area == "picture" else operation.area
+    return laid(before, drawn, operation.strength, where, mask)
 
 
 def _pixels(shot: Shot) -> Picture:

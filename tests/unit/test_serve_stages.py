@@ -291,6 +291,21 @@ def test_style_on_the_product_leaves_the_background() -> None:
     assert not np.array_equal(after.pixels[mask == 1], before[mask == 1])
 
 
+def test_style_on_the_background_leaves_the_product() -> None:
+    chain = variant({"op": "studio", "shadow": "none"}, {"op": "style", "style": "oil", "area": "background"})
+    (base,) = made(generation(BoxBackend()), shot(photo(), chain))
+    before, mask = base.pixels, base.mask
+    assert before is not None
+    assert mask is not None
+    (after,) = made(StyleTransfer(Inverter(), Inverter), base)
+    assert after.pixels is not None
+    assert np.array_equal(after.pixels[mask == 1], before[mask == 1])
+    assert not np.array_equal(after.pixels[mask == 0], before[mask == 0])
+    (unknown,) = made(StyleTransfer(Inverter(), Inverter), replace(base, mask=None))
+    assert unknown.pixels is not None
+    assert np.array_equal(unknown.pixels, before)
+
+
 def test_a_doubtful_cut_out_goes_to_a_person_with_a_reason() -> None:
     (sure,) = made(QualityFilter(RULES), *made(generation(BoxBackend(0.9)), shot(photo(), variant(size=(200, 200)))))
     (doubt,) = made(QualityFilter(RULES), *made(generation(BoxBackend(0.2)), shot(photo(), variant(size=(200, 200)))))
