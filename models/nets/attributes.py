@@ -80,17 +80,18 @@ def pool(found: Features, mask: Tensor) -> Tensor:
     `mask` holds logits, float [B, 1, S, S].
     """
     weight = mask.detach().float().sigmoid() + _OUTSIDE
-    parts = []
-    for seen in (*found.maps[_FIRST_MAP:], found.top):
-        share = functional.adaptive_avg_pool2d(weight, (seen.shape[2], seen.shape[3])).flatten(2)
-        share = share / share.sum(2, keepdim=True)
-        values = seen.detach().float().flatten(2)
-        mean = (values * share).sum(2)
-        parts.append(mean)
-        if seen is not found.top:
-            spread = ((values - mean[..., None]).square() * share).sum(2)
-            parts.append((spread + 1e-6).sqrt())
-    return torch.cat(parts, dim=1)
+    parts = [part for seen in found.maps[_FIRST_MAP:] for part in _moments(seen, weight)]
+    return torch.cat([*parts, _moments(found.top, weight)[0]], dim=1)
+
+
+def _moments(seen: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread of each channel, float32 [B, C], where the weight lies: [B, 1, S, S]."""
+    share = functional.adaptive_avg_pool2d(weight, (seen.shape[2], seen.shape[3])).flatten(2)
+    share = share / share.sum(2, keepdim=True)
+    values = seen.detach().float().flatten(2)
+    mean = (values * share).sum(2)
+    spread = ((values - mean[..., None]).square() * share).sum(2)
+    return mean, (spread + 1e-6).sqrt()
 
 
 def pooled_size(channels: tuple[int, ...], top: int) -> int:
