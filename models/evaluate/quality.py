@@ -105,6 +105,8 @@ def figures(trained: Mapping[str, Sequence[Ladder]], unseen: Mapping[str, Sequen
 
 def _orders(name: str, kinds: Sequence[NDArray[np.float64]]) -> dict[str, float]:
     """Share of pairs in the right order, as the mean of the kinds: all pairs, those of levels 1 to 5, neighbours."""
+    if not kinds:
+        return {}
 
     def mean(chosen: NDArray[np.bool_]) -> float:
         return round(float(np.mean([pairs[:, chosen].mean() for pairs in kinds])), 4)
