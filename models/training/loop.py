@@ -64,7 +64,10 @@ class Group:
 class Task(Protocol[B]):
     """What is learnt: a net, its examples, its loss."""
 
-    net: nn.Module
+    @property
+    def net(self) -> nn.Module:
+        """Freshly initialised, or pretrained; the same for the same seed."""
+        ...
 
     def config(self) -> Mapping[str, Any]:
         """The net's configuration for the manifest of weights, as JSON values."""

@@ -1,39 +1,54 @@
-"""What to train and how, as values: one function per recipe."""
+"""What can be trained, by name. A recipe is a small function: what it gives says what is learnt, from what, and how."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
-from models.filters import FILTERS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StyleRecipe:
-    """A run of the style net. Lengths are pixels at the served scale (long side about 1,000 px)."""
-
-    version: str = "1.0"
-    styles: tuple[str, ...] = tuple(FILTERS)
-    width: int = 32
-    blocks: int = 5
-    detail: int = 16
-    #: Windows cut for training and for validation, and their side.
-    windows: int = 800
-    validation_windows: int = 24
-    window: int = 288
-    #: Each step draws one crop per style; its rim is left out of the loss, for the net cannot see beyond it.
-    crop: int = 112
-    rim: int = 8
-    steps: int = 10_000
-    learning_rate: float = 2e-3
-    #: The styles' own parameters learn this many times faster than the shared filters.
-    style_rate: float = 10.0
-    warmup_steps: int = 100
-    #: Weights of the loss terms beside L1.
-    structure_weight: float = 0.25
-    gradient_weight: float = 0.5
-    seed: int = 7
-    #: Steps between checkpoints.
-    save_every: int = 100
+from models.training.attributes import AttributesRecipe
+from models.training.inpainting import InpaintingRecipe
+from models.training.product import ProductRecipe
+from models.training.quality import QualityRecipe
+from models.training.recipe import Recipe
+from models.training.restoration import RestorationRecipe
+from models.training.stains import StainRecipe
+from models.training.style import StyleRecipe
 
 
-def style() -> StyleRecipe:
-    """The recipe of the bundled style net."""
+def product() -> Recipe:
+    """Mask and class of the product: trunk and heads on clothing photos, from a pretrained trunk."""
+    return ProductRecipe()
+
+
+def attributes() -> Recipe:
+    """Pattern and embedding: heads on the trunk of the product net."""
+    return AttributesRecipe()
+
+
+def quality() -> Recipe:
+    """How good a picture is, and what is wrong with it: learnt by ranking damaged crops."""
+    return QualityRecipe()
+
+
+def restoration() -> Recipe:
+    """Noise, blur, JPEG's blocks and poor light taken out of a photo."""
+    return RestorationRecipe()
+
+
+def inpainting() -> Recipe:
+    """What lies under a mask, painted from what lies around it."""
+    return InpaintingRecipe()
+
+
+def stains() -> Recipe:
+    """Where a garment has stains and scratches."""
+    return StainRecipe()
+
+
+def style() -> Recipe:
+    """All drawing styles in one net, taught by our own filters."""
     return StyleRecipe()
+
+
+#: Name -> function.
+RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
+    {function.__name__: function for function in (product, attributes, quality, restoration, inpainting, stains, style)}
+)

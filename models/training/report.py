@@ -1,91 +1,105 @@
-"""What a run leaves to look at: run.json, the loss curve, the model card."""
+"""The folder of a run: `run.json`, curves, samples and the page that shows them side by side."""
 
-import json
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
-from models.training.measure import Figures
-from models.training.recipes import StyleRecipe
+from models.pictures import Picture
+from models.training.charts import Chart, Series, draw
+from models.training.page import comparison_page, run_page
+from models.training.record import Record, read_record, write_record
 
-Picture = NDArray[np.uint8]
+PAGE, LOSSES, FIGURES = "index.html", "losses.png", "figures.png"
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    partial.replace(path)
+def write_report(folder: Path, run: Record) -> None:
+    """Write `run.json`, the curves, and the page over them and the samples that are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(folder, run)
+    _write_charts(folder, {"": run})
+    shown = [(step, path.relative_to(folder).as_posix()) for step, path in samples(folder) if step <= run["step"]]
+    _write_text(folder / PAGE, run_page(run, shown))
+
+
+def write_comparison(folders: Sequence[Path], out: Path) -> None:
+    """A page in `out` with these runs beside each other; raise `OSError` or `ValueError` without a `run.json`."""
+    titles = [folder.name for folder in folders]
+    named = zip(titles if len(set(titles)) == len(titles) else map(str, folders), folders, strict=True)
+    places = dict(named)
+    runs = {title: read_record(folder) for title, folder in places.items()}
+    out.mkdir(parents=True, exist_ok=True)
+    newest = {}
+    for number, (title, folder) in enumerate(places.items()):
+        if pictures := samples(folder):
+            newest[title] = f"samples-{number}.png"
+            shutil.copyfile(pictures[-1][1], out / newest[title])
+    _write_charts(out, runs)
+    _write_text(out / PAGE, comparison_page(runs, newest))
+
+
+def sample_path(folder: Path, step: int) -> Path:
+    """Where the samples of a step go."""
+    return folder / "samples" / f"step-{step:06d}.png"
+
+
+def samples(folder: Path) -> list[tuple[int, Path]]:
+    """Steps and pictures, oldest first."""
+    found = [(re.fullmatch(r"step-(\d+)", path.stem), path) for path in (folder / "samples").glob("*.png")]
+    return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Write uint8 [H, W, 3] sRGB as PNG."""
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} could not be written")
+    """Write uint8 [H, W, 3] sRGB as PNG, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, coded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(coded.tobytes())
+    partial.replace(path)
 
 
-def loss_curve(losses: Sequence[float], smooth: int = 50) -> Picture:
-    """The smoothed loss over the steps on a logarithmic scale: uint8 [480, 800, 3]."""
-    window = max(1, min(smooth, len(losses)))
-    values = np.log10(np.convolve(losses, np.full(window, 1 / window), mode="valid"))
-    low, high = float(values.min()), max(float(values.max()), float(values.min()) + 1e-3)
-    x = 70 + np.linspace(0, 700, len(values))
-    y = 440 - 400 * (values - low) / (high - low)
-    picture = np.full((480, 800, 3), 255, np.uint8)
-    cv2.rectangle(picture, (70, 40), (770, 440), (200, 200, 200))
-    cv2.polylines(picture, [np.stack([x, y], axis=1).astype(np.int32)], False, (30, 90, 180), 2, cv2.LINE_AA)
-    labels = {
-        (8, 48): f"{10**high:.4f}",
-        (8, 444): f"{10**low:.4f}",
-        (700, 466): f"{len(losses)} steps",
-        (70, 28): "loss",
-    }
-    for place, text in labels.items():
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (60, 60, 60), 1, cv2.LINE_AA)
-    return picture
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
 
 
-def model_card(recipe: StyleRecipe, version: str, steps: int, parameters: int, figures: Figures) -> str:
-    """The card of the style net, as Markdown."""
-    rows = "\n".join(
-        f"| {style} | {f['psnr_db']:.1f} | {f['ssim']:.3f} | {f['darkest_permille_on_white']:.0f} |"
-        for style, f in figures.items()
-    )
-    return _CARD.format(
-        version=version, parameters=parameters, steps=steps, rows=rows, recipe=recipe, styles=", ".join(recipe.styles)
-    )
+def _write_charts(folder: Path, runs: Mapping[str, Record]) -> None:
+    write_picture(folder / LOSSES, draw(loss_charts(runs), columns=2))
+    write_picture(folder / FIGURES, draw(figure_charts(runs), columns=2))
 
 
-_CARD = """# Style net {version}
+def loss_charts(runs: Mapping[str, Record]) -> list[Chart]:
+    """A chart per term of the loss, a line per run."""
+    terms = dict.fromkeys(term for run in runs.values() for term in run["losses"]["terms"])
+    return [
+        Chart(
+            title=term,
+            falling=True,
+            series=[
+                Series(name=title, steps=run["losses"]["steps"], values=run["losses"]["terms"][term])
+                for title, run in runs.items()
+                if term in run["losses"]["terms"]
+            ],
+        )
+        for term in terms
+    ]
 
-**What.** One convolutional net of {parameters:,} parameters (`models/nets/style.py`) that redraws a photo in one of its
-styles: {styles}. It is fully local: a crop is redrawn as the whole picture is, whatever its size or share of white.
 
-**Learned from.** Our own drawing filters (`models/filters.py`), written from the literature. No painting, no artist's
-style and no pretrained weights went in.
-
-**Data.** CC0 photos of clothes (Alexey Grigorev and contributors), only those with a trusted mask.
-{recipe.windows} windows of {recipe.window} px at the served scale (long side 800 to 1,100 px): half raw photos, half
-garments cut out on white or light seamless backgrounds, with and without a contact shadow.
-
-**Training.** {steps} steps of Adam, one crop of {recipe.crop} px per style and step, learning rate
-{recipe.learning_rate} with warm-up and cosine decay, seed {recipe.seed}. Loss: L1 + {recipe.structure_weight} structure
-(SSIM on three scales) + {recipe.gradient_weight} gradient. Again: `python -m models.training style --data DIR`.
-
-**Figures** against the teachers, on {recipe.validation_windows} windows from validation photos. White kept: where photo
-and teacher are white, 99.9 % of the net's pixels are at least this bright (255 is white).
-
-| style | PSNR dB | SSIM | white kept |
-|---|---|---|---|
-{rows}
-
-**Limits.** Made for a long side of about 1,000 px: strokes keep their size in pixels, so a small picture looks coarser.
-Fine print on a garment is simplified, in oil most of all: a styled picture is for mood and advertising, not for reading
-labels. Hatching and paper grain lie still: the same pixel always meets the same grain.
-
-**Licence.** Apache-2.0, as the code.
-"""
+def figure_charts(runs: Mapping[str, Record]) -> list[Chart]:
+    """A chart per figure, a line per run; of a single run, figures with the same name before a slash share a chart."""
+    names = dict.fromkeys(name for run in runs.values() for figures in run["figures"] for name in figures)
+    charts: dict[str, list[Series]] = {}
+    for name in names:
+        if name in {"step", "n"}:
+            continue
+        group, _, member = name.partition("/")
+        chart = group + "/" if member and len(runs) == 1 else name
+        for title, run in runs.items():
+            points = [(figures["step"], figures[name]) for figures in run["figures"] if name in figures]
+            if points:
+                steps, values = zip(*points, strict=True)
+                charts.setdefault(chart, []).append(Series(name=title or member, steps=steps, values=values))
+    return [Chart(title=title.removesuffix("/"), series=series) for title, series in charts.items()]

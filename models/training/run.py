@@ -1,103 +1,173 @@
-"""A whole run of the style net: data, training, measuring, export. Everything it leaves lies in one folder."""
+"""A whole run of any recipe: examples, training, report, export. Everything it leaves lies in one folder."""
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
+import cv2
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from models.style_transfer import StyleTransfer
-from models.training import trainer
-from models.training.data import (
-    Picture,
-    StyleWindows,
-    fingerprint,
-    load_windows,
-    make_windows,
-    save_windows,
-    validation_windows,
-)
-from models.training.export import export
-from models.training.measure import Figures, sample_grid
-from models.training.recipes import StyleRecipe
-from models.training.report import loss_curve, write_json, write_picture
-from models.training.scenes import DataError, find_samples
+from models.training.board import Board, open_board
+from models.training.card import missing_sections
+from models.training.export import Exported, export
+from models.training.loop import State, Task, TrainingError, resume, start, train
+from models.training.parallel import ALONE, Share
+from models.training.progress import shown
+from models.training.recipe import Recipe
+from models.training.record import identity, record
+from models.training.report import sample_path, write_picture, write_report
 
-#: Steps between two lines of the log where there is no terminal for a progress bar.
-_LOG_EVERY = 50
+CHECKPOINT = "checkpoint.pt"
+#: Seconds between two reports while nothing is validated.
+_PAUSE = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StyleRun:
-    """One run and where it happens."""
+class Settings:
+    """Where and how a recipe is run; nothing here changes what is learnt."""
 
-    recipe: StyleRecipe
-    data: Path | None
+    #: The folder of the run.
     out: Path
-    device: torch.device
+    data: Path | None = None
+    #: What is costly to prepare, shared between runs.
+    cache: Path = Path("out/cache")
+    #: Where weights, manifest and card go; `out/weights` by default.
+    weights: Path | None = None
+    device: str = "auto"
+    #: CPU threads; 0 leaves the choice to torch.
+    threads: int = 0
+    #: Batches made ahead of time.
+    readers: int = 1
+    #: Whether there must be something to go on from.
+    resume: bool = False
+    tensorboard: bool = False
+    #: Whether weights are exported as float16; the recipe's own choice by default.
+    half: bool | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state of the run."""
+        return self.out / CHECKPOINT
+
+    def torch_device(self) -> torch.device:
+        """The device that is meant; `TrainingError` where it is not there."""
+        cuda = torch.cuda.is_available()
+        device = torch.device(("cuda" if cuda else "cpu") if self.device == "auto" else self.device)
+        if device.type == "cuda" and not cuda:
+            raise TrainingError("there is no CUDA device here: --device cpu, or auto")
+        return device
+
+
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """The same recipe over so many steps: warm-up, finish and the fall of the rate follow."""
+    changed = replace(cast("Any", recipe), plan=replace(recipe.plan, steps=steps))
+    return cast("Recipe", changed)
+
+
+def execute(recipe: Recipe, settings: Settings, console: Console, share: Share = ALONE) -> Exported | None:
+    """Train from the start or from where the checkpoint left off, report, and export; the first of several workers
+    alone reports and exports. Raise `DataError` without photos, `TrainingError` where the run cannot go on.
+    """
+    run = Run.prepared(recipe, settings, console, share)
+    board = open_board(settings.out, run.state) if settings.tensorboard and share.rank == 0 else nullcontext()
+    with board as events:
+        run.train(events)
+    return run.export() if share.rank == 0 else None
+
+
+def export_only(recipe: Recipe, settings: Settings, console: Console) -> Exported:
+    """Export the checkpoint as it is."""
+    return Run.prepared(recipe, replace(settings, resume=True), console, ALONE).export()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A recipe, its task and its state on a device."""
+
+    recipe: Recipe
+    task: Task[Any]
+    state: State
+    settings: Settings
     console: Console
+    share: Share
 
-    def execute(self, *, resume: bool, train: bool, weights: Path) -> None:
-        """Train (or go on, or only export); raise `DataError` where photos or checkpoint are missing."""
-        validation = validation_windows(self.recipe, find_samples(self.data, "validation"))
-        state = trainer.start(self.recipe, self.device)
-        checkpoint = self.out / "checkpoint.pt"
-        if resume:
-            if not checkpoint.is_file():
-                raise DataError(f"nothing to resume: {checkpoint} is missing")
-            trainer.resume(state, checkpoint)
-        begun = time.monotonic()
-        if train:
-            self._train(state, self._training_windows(), checkpoint)
-        figures = export(state, self.recipe, validation, weights)
-        self._report(state, validation, weights, figures, seconds=time.monotonic() - begun)
+    @classmethod
+    def prepared(cls, recipe: Recipe, settings: Settings, console: Console, share: Share) -> "Run":
+        """Load the examples and the checkpoint, if there is one."""
+        device = settings.torch_device()
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+            cv2.setNumThreads(settings.threads)
+        there = settings.checkpoint.is_file()
+        if settings.resume and not there:
+            raise TrainingError(f"nothing to go on from: {settings.checkpoint} is missing")
+        torch.manual_seed(recipe.plan.seed)
+        task = recipe.task(settings.data, settings.cache)
+        state = start(task, recipe.plan, device)
+        state.recipe = identity(recipe)
+        if there:
+            resume(state, settings.checkpoint)
+        return cls(recipe=recipe, task=task, state=state, settings=settings, console=console, share=share)
 
-    def _report(
-        self, state: trainer.TrainingState, validation: Picture, weights: Path, figures: Figures, seconds: float
-    ) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
-        model = StyleTransfer.load("cpu", weights)
-        write_picture(self.out / "loss.png", loss_curve(state.losses))
-        write_picture(self.out / "samples.png", sample_grid(model, validation, rows=6))
-        content = {
-            "recipe": asdict(self.recipe),
-            "version": model.version,
-            "steps": state.step,
-            "seconds_of_this_call": round(seconds),
-            "device": str(self.device),
-            "torch": torch.__version__,
-            "validation": figures,
-            "losses_every_10": [round(loss, 5) for loss in state.losses[::10]],
-        }
-        write_json(self.out / "run.json", content)
-        for style, figure in figures.items():
-            self.console.print(f"{style}: PSNR {figure['psnr_db']:.1f} dB, SSIM {figure['ssim']:.3f}")
-        self.console.print(f"weights {model.version} in {weights}; curve, samples and run.json in {self.out}")
+    def train(self, board: Board | None) -> None:
+        """Run the steps that are left; the folder shows what was seen at each checkpoint."""
+        plan, state = self.recipe.plan, self.state
+        steps = train(self.task, state, plan, self.settings.checkpoint, share=self.share, readers=self.settings.readers)
+        if self.share.rank:
+            for _ in steps:
+                pass
+            return
+        if state.step:
+            self.console.print(f"going on from step {state.step} in {self.settings.out}")
+        with shown(self.console, self.recipe.name, state, plan.steps) as tell:
+            self._watch(steps, board, tell)
 
-    def _training_windows(self) -> StyleWindows:
-        samples = find_samples(self.data, "train")
-        self.out.mkdir(parents=True, exist_ok=True)
-        path = self.out / f"windows-{fingerprint(self.recipe, samples)}.npz"
-        if path.is_file():
-            return load_windows(path)
-        with self._progress() as progress:
-            task = progress.add_task("drawing the windows", total=self.recipe.windows)
-            windows = make_windows(self.recipe, samples, self.recipe.windows, lambda: progress.advance(task))
-        save_windows(windows, path)
-        return windows
+    def _watch(self, steps: Iterator[State], board: Board | None, tell: Callable[[], None]) -> None:
+        state, reported = self.state, -_PAUSE
+        looks = len(state.figures)
+        for _ in steps:
+            tell()
+            looked, looks = len(state.figures) > looks, len(state.figures)
+            if looked:
+                step, figures = state.figures[-1]
+                found = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if "/" not in name)
+                self.console.print(f"step {step}: {found}")
+                self._keep_samples()
+            if looked or time.monotonic() - reported >= _PAUSE:
+                self.report()
+                reported = time.monotonic()
+                if board:
+                    board.write(state)
 
-    def _train(self, state: trainer.TrainingState, windows: StyleWindows, checkpoint: Path) -> None:
-        begun = time.monotonic()
-        with self._progress() as progress:
-            task = progress.add_task("training", total=self.recipe.steps, completed=state.step)
-            for loss in trainer.train(state, self.recipe, windows, checkpoint):
-                progress.update(task, completed=state.step, description=f"training, loss {loss:.4f}")
-                if not self.console.is_terminal and state.step % _LOG_EVERY == 0:
-                    recent = sum(state.losses[-_LOG_EVERY:]) / _LOG_EVERY
-                    self.console.print(f"step {state.step} loss {recent:.4f} {time.monotonic() - begun:.0f} s")
+    def _keep_samples(self) -> None:
+        path = sample_path(self.settings.out, self.state.step)
+        if not path.exists():
+            write_picture(path, self.task.samples(self.state.averaged.eval(), self._device))
 
-    def _progress(self) -> Progress:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        return Progress(*columns, TimeRemainingColumn(), console=self.console)
+    @property
+    def _device(self) -> torch.device:
+        return next(self.state.net.parameters()).device
+
+    def report(self, exported: Exported | None = None) -> None:
+        """Write `run.json`, curves and page."""
+        content = record(self.recipe, self.state, self._device, self.share.workers)
+        write_report(self.settings.out, content | ({"weights": exported.summary()} if exported else {}))
+
+    def export(self) -> Exported:
+        """Write the weights with manifest and card, and say so in the report."""
+        half = self.recipe.plan.half if self.settings.half is None else self.settings.half
+        folder = self.settings.weights or self.settings.out / "weights"
+        content = record(self.recipe, self.state, self._device, self.share.workers)
+        done = export(self.recipe, self.task, self.state, content, folder, half)
+        self._keep_samples()
+        self.report(done)
+        if missing := missing_sections(self.recipe):
+            self.console.print(f"the recipe leaves sections of the model card empty: {', '.join(missing)}")
+        self.console.print(
+            f"{done.entry.version}, {done.size / 1e6:.1f} MB in {folder}; {self.settings.out}/index.html"
+        )
+        return done
