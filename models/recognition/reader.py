@@ -37,6 +37,7 @@ class ReadingState(Enum):
     READ = "read"
     TOO_SLOW = "not read: took too long"
     FAILED = "not read: failed"
+    NOT_WANTED = "not read: not wanted"
     NOT_INSTALLED = "not read: the extra `ocr` is not installed"
 
 
@@ -78,13 +79,16 @@ class Reader(Protocol):
 
 
 class NoReader:
-    """Stands in where the extra is not installed, or text is not wanted."""
+    """Stands in where text is not wanted, or cannot be read."""
 
     name, version = "none", "0"
 
+    def __init__(self, state: ReadingState = ReadingState.NOT_WANTED) -> None:
+        self._state = state
+
     def read(self, picture: Picture) -> Reading:  # noqa: ARG002 -- the protocol's
-        """Nothing is read."""
-        return Reading(state=ReadingState.NOT_INSTALLED)
+        """Nothing is read; the state says why."""
+        return Reading(state=self._state)
 
 
 class RapidReader:
@@ -140,7 +144,7 @@ def open_reader(*, limit_s: float = 5.0, threads: int = 1) -> Reader:
     try:
         return RapidReader.load(limit_s=limit_s, threads=threads)
     except ImportError:
-        return NoReader()
+        return NoReader(ReadingState.NOT_INSTALLED)
 
 
 def _shares(box: NDArray[Any], size: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
