@@ -7,6 +7,7 @@ import numpy as np
 
 from models.cutout.backend import Cutout
 from models.cutout.certainty import certainty
+from models.cutout.regions import without_crumbs
 from models.cutout.version import learned_version
 from models.matting import EDGE_SIDE, refine
 from models.pictures import Mask, Picture
@@ -15,6 +16,8 @@ from models.sources import Place, Source
 
 #: The mask is carried to the photo's edges from at most this long side.
 _WORK_SIDE = 640
+#: How far the guided filter may move the outline at that side, px; measured on the validation photos.
+_REACH = 4
 _SMALLEST = 8
 
 
@@ -49,7 +52,8 @@ class LearnedCutout:
         trust = certainty(sight.mask, float(sight.classes.max()))
         if min(height, width) < _SMALLEST or trust == 0:
             return Cutout(np.ones((height, width), np.float32), 0.0)
-        return Cutout(refine(picture, _in_shape(sight.mask, (height, width))), trust)
+        whole = _in_shape(without_crumbs(sight.mask), (height, width))
+        return Cutout(refine(picture, whole, radius=_REACH), trust)
 
 
 def _in_shape(mask: Mask, shape: tuple[int, int]) -> Mask:

@@ -58,3 +58,23 @@ def _without_holes(mask: Region, probability: Mask) -> Region:
         if area < 0.0003 * mask.size or belief > 0.35:
             filled[top : top + height, left : left + width] |= hole
     return filled
+
+
+def without_crumbs(mask: Mask, share: float = 0.05) -> Mask:
+    """The soft mask `[H, W]` without the pieces that are smaller than a share of the largest one.
+
+    Slips of floor at the frame's edge, a stranger's sleeve: a product in several pieces, such as shoes, has pieces of
+    one size. A faint rim of what stays is kept.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((mask >= 0.5).astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    small = np.flatnonzero(sizes < share * sizes.max()) + 1
+    if not small.size:
+        return mask
+    crumbs = np.isin(labels, small)
+    stays = (labels > 0) & ~crumbs
+    reach = np.ones((9, 9), np.uint8)
+    around = (cv2.dilate(crumbs.astype(np.uint8), reach) > 0) & (cv2.dilate(stays.astype(np.uint8), reach) == 0)
+    return np.asarray(np.where(around | crumbs, 0, mask), np.float32)

@@ -13,14 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.losses import soft_iou, weighted_bce
-from models.matting import decontaminate
 from models.nets.product import PRODUCT_NET, ProductNet, ProductNetConfig
 from models.pictures import Picture
-from models.scenes.light import Light
-from models.scenes.painting import backdrop
-from models.scenes.registry import SCENES
+from models.training.examples import Examples, to_tensor
 from models.training.loop import Group, Plan
-from models.training.photos import Disturbance, Photos, as_taken, in_other_light, load_photos, place, warp
+from models.training.photos import Disturbance, Photos, load_photos
 from models.training.pretrained import load_imagenet
 
 
@@ -47,7 +44,7 @@ class ProductRecipe:
     smoothing: float = 0.1
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=2304,
+            steps=1536,
             learning_rate=2e-3,
             warmup_steps=150,
             weight_decay=0.03,
@@ -101,7 +98,7 @@ class ProductTask:
         load_imagenet(self.net.trunk, recipe.trunk)
         counts = np.bincount(train.classes, minlength=len(train.names))
         self._class_weights = torch.tensor((counts.mean() / counts) ** 0.3, dtype=torch.float32)
-        self._scenes = painted_scenes(recipe.stored, recipe.plan.seed)
+        self._examples = Examples(train, recipe.plan.seed)
 
     def config(self) -> Mapping[str, Any]:
         """The net's configuration, and the names of its classes."""
@@ -127,7 +124,7 @@ class ProductTask:
             epoch, turn = divmod(number, count)
             order = np.random.default_rng((recipe.plan.seed, 1, epoch)).permutation(count)
             draw = np.random.default_rng((recipe.plan.seed, 2, number))
-            examples.append((int(order[turn]), *self._example(int(order[turn]), side, change, draw)))
+            examples.append((int(order[turn]), *self._examples.draw(int(order[turn]), side, change, draw)))
         rows, pictures, masks = (list(column) for column in zip(*examples, strict=True))
         return ProductBatch(
             pictures=to_tensor(np.stack(pictures)),
@@ -136,37 +133,6 @@ class ProductTask:
             trusted=torch.from_numpy(self.train.trusted[rows]).float(),
             classes=torch.from_numpy(self.train.classes[rows]),
         )
-
-    def _example(
-        self, row: int, side: int, change: Disturbance, draw: np.random.Generator
-    ) -> tuple[Picture, NDArray[np.uint8]]:
-        where = place(self.recipe.stored, side, change, draw)
-        picture = warp(self.train.pictures[row], where, side)
-        mask = warp(self.train.masks[row], where, side)
-        if self.train.trusted[row] and draw.random() < change.background and 0.02 < mask.mean() / 255 < 0.9:
-            picture = self._elsewhere(picture, mask, side, draw)
-        return as_taken(in_other_light(picture, change, draw), change, draw), mask
-
-    def _elsewhere(self, picture: Picture, mask: NDArray[np.uint8], side: int, draw: np.random.Generator) -> Picture:
-        """The product before another background: another photo's, a painted scene, or plain."""
-        alpha = (mask.astype(np.float32) / 255)[..., None]
-        kind = draw.random()
-        if kind < 0.5:
-            other = int(draw.integers(len(self.train.classes)))
-            ground = without_product(
-                np.asarray(cv2.resize(self.train.pictures[other], (side, side)), np.uint8),
-                np.asarray(cv2.resize(self.train.masks[other], (side, side)), np.uint8),
-            )
-        elif kind < 0.75:
-            corner = draw.integers(0, self.recipe.stored - side + 1, 2)
-            scene = self._scenes[int(draw.integers(len(self._scenes)))]
-            ground = scene[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
-        else:
-            corners = draw.uniform(90, 255, 3) + draw.normal(0, 12, (2, 2, 3))
-            ground = np.asarray(cv2.resize(corners.astype(np.float32), (side, side)).clip(0, 255), np.uint8)
-        own = decontaminate(picture, np.asarray(alpha[..., 0], np.float32))
-        mixed = own.astype(np.float32) * alpha + ground.astype(np.float32) * (1 - alpha)
-        return np.asarray(mixed.round().astype(np.uint8))
 
     def loss(self, batch: ProductBatch, device: torch.device) -> Mapping[str, Tensor]:
         """Cross entropy with more weight near the outline, overlap, and the class."""
@@ -238,32 +204,3 @@ def near_outline(mask: NDArray[np.uint8], extra: float = 4.0, reach: int = 3) ->
     square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     change = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, square)
     return np.asarray(1 + change.astype(np.float32) * np.float32(extra / 255))
-
-
-def painted_scenes(side: int, seed: int) -> list[Picture]:
-    """A few views of each scene that the studio paints: backgrounds to set products on."""
-    return [
-        backdrop(scene, (side, side), seed + turn, Light()).astype(np.uint8)
-        for scene in SCENES.values()
-        for turn in range(4)
-    ]
-
-
-def without_product(picture: Picture, mask: NDArray[np.uint8]) -> Picture:
-    """The background alone: where the product was, its colours run on smoothly."""
-    size = (picture.shape[1] // 4, picture.shape[0] // 4)
-    away = cv2.resize((mask < 8).astype(np.float32), size, interpolation=cv2.INTER_AREA)[..., None]
-    small = cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    filled = np.zeros_like(small)
-    for reach in (65, 25, 9):
-        weight = cv2.blur(away, (reach, reach))[..., None]
-        spread = cv2.blur(small * away, (reach, reach)) / np.maximum(weight, 1e-4)
-        filled = np.where(weight > 0.02, spread, filled)
-    wide = cv2.resize(filled, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    alpha = cv2.blur((mask >= 8).astype(np.float32), (5, 5))[..., None]
-    return np.asarray((picture * (1 - alpha) + wide * alpha).clip(0, 255), np.uint8)
-
-
-def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
-    """uint8 [B, H, W, 3] -> float32 [B, 3, H, W] in 0..1, channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
