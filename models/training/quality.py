@@ -228,6 +228,7 @@ class QualityTask:
             "type_accuracy": float(torch.cat(hits).float().mean()),
             "clean_p5": float(np.quantile(clean, 0.05)),
             "clean_median": float(np.median(clean)),
+            "n": len(rows),
             **self._realism(net, device),
         }
 
