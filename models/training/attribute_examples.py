@@ -6,7 +6,9 @@ examples, so that a killed run goes on where it was.
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -19,9 +21,9 @@ from models.colour import to_lab
 from models.nets.product import ProductNet
 from models.pictures import Mask, Picture
 from models.product import squeezed
+from models.training.examples import to_tensor, without_product
 from models.training.patterns import PAINTERS, laid
 from models.training.photos import Disturbance, Photos, as_taken, in_other_light, place, warp
-from models.training.product import to_tensor, without_product
 
 KINDS = tuple(PAINTERS)
 _UNKNOWN = -1
@@ -139,7 +141,7 @@ class Maker:
     def seen(self, examples: Sequence[Example], unrest: NDArray[np.float32]) -> Seen:
         """All examples as the trunk sees them; what lies in the cache is not made again."""
         key = repr([(e.row, e.drawn, e.changed) for e in examples]) + repr(asdict(self.change))
-        key += f"{_PER_FILE} {self.version} {self.seed} {self.side} {len(self.photos.classes)} {self.photos.pictures.shape}"
+        key += f"{_PER_FILE} {self.version} {self.seed} {self.side} {self.photos.pictures.shape}"
         folder = self.cache / f"attributes-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         folder.mkdir(parents=True, exist_ok=True)
         parts = []
@@ -159,14 +161,18 @@ class Maker:
         return Seen(pooled=np.concatenate(parts), rows=rows, kinds=kinds, drawn=drawn >= 0)
 
     def _look(self, examples: Sequence[Example], first: int) -> NDArray[np.float16]:
-        pooled = []
-        for start in range(0, len(examples), _AT_ONCE):
-            pictures = [
-                made(example, self.photos, self.change, np.random.default_rng((self.seed, 5, first + number)))
-                for number, example in enumerate(examples[start : start + _AT_ONCE], start)
-            ]
-            pooled.append(self.look(pictures).cpu().numpy().astype(np.float16))
-        return np.concatenate(pooled)
+        """The examples of a file, float16 [N, D]: drawn on threads while the trunk looks at those before."""
+
+        def draw(place: int) -> Picture:
+            random = np.random.default_rng((self.seed, 5, first + place))
+            return made(examples[place], self.photos, self.change, random)
+
+        with ThreadPoolExecutor(2, thread_name_prefix="examples") as ahead:
+            coming = ahead.map(draw, range(len(examples)))
+            parts = []
+            while part := list(islice(coming, _AT_ONCE)):
+                parts.append(self.look(part).cpu().numpy().astype(np.float16))
+        return np.concatenate(parts)
 
     @torch.inference_mode()
     def look(self, pictures: Sequence[Picture]) -> Tensor:

@@ -31,8 +31,8 @@ class AttributesRecipe:
     product: str | None = None
     stored: int = 400
     #: Changed copies of each photo, and garments in drawn cloth, to learn from and to validate on.
-    copies: int = 3
-    drawn: int = 7200
+    copies: int = 2
+    drawn: int = 5400
     drawn_validation: int = 450
     change: Disturbance = field(
         default_factory=lambda: Disturbance(zoom=(0.85, 1.5), background=0.4, cast=0.15, exposure=0.4, jpeg=0.4)
