@@ -1,6 +1,7 @@
 """Which class serves which net, and whether a folder of weights is whole."""
 
 import re
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,26 @@ import torch
 
 from models.checkpoint import read_weights
 from models.manifest import MANIFEST, Found, WeightsEntry, bundled_folder, read_versions
-from models.sources import WeightsError
+from models.sources import Place, Source, WeightsError
 
-#: Architecture, as the manifest names it -> the class whose `load(device, source)` serves it.
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A class that serves a net: `load(device, source)`, or `load(source)` where it computes on the CPU alone."""
+
+    module: str
+    name: str
+    on_device: bool = True
+
+
+#: By architecture, as the manifest names it.
 SERVED = {
-    "lite-product": "models.product:ProductModel",
-    "pu2-style": "models.style_transfer:StyleTransfer",
+    "attribute-heads": Served("models.recognition.attributes", "AttributeModel", on_device=False),
+    "lite-product": Served("models.product", "ProductModel"),
+    "pu2-inpainting": Served("models.inpainting", "Inpainter"),
+    "pu2-quality": Served("models.quality_net", "QualityModel"),
+    "pu2-restoration": Served("models.restoration", "Restorer"),
+    "pu2-style": Served("models.style_transfer", "StyleTransfer"),
 }
 #: All bundled files together, in bytes.
 ROOM = 60_000_000
@@ -31,12 +46,13 @@ SECTIONS = {
 _COMMAND = "python -m models.training"
 
 
-def serve(architecture: str, device: str, source: Any) -> Any:
+def serve(architecture: str, device: str, source: Source | Place | None) -> Any:
     """Load weights as they are served; raise `WeightsError` where no class serves the net, or they do not fit."""
     if architecture not in SERVED:
         raise WeightsError(f"no class here serves a net {architecture!r}, only: {', '.join(sorted(SERVED))}")
-    module, _, name = SERVED[architecture].partition(":")
-    return getattr(import_module(module), name).load(device, source)
+    served = SERVED[architecture]
+    load = getattr(import_module(served.module), served.name).load
+    return load(device, source) if served.on_device else load(source)
 
 
 def faults(folder: Path) -> list[str]:

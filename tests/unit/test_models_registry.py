@@ -74,7 +74,7 @@ class Toy:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the weights of a toy that has a class to serve it."""
     monkeypatch.setitem(sys.modules, "toys", SimpleNamespace(Toy=Toy))
-    monkeypatch.setitem(registry.SERVED, "toy", "toys:Toy")
+    monkeypatch.setitem(registry.SERVED, "toy", registry.Served("toys", "Toy"))
     folder = tmp_path / "weights"
     folder.mkdir()
     body = save({"weight": torch.ones(3, 2), "bias": torch.zeros(3)})
@@ -198,7 +198,16 @@ def test_a_net_is_served_by_its_architecture() -> None:
         serve("vgg19", "cpu", bundled_folder())
 
 
+def test_a_class_that_knows_no_device_gets_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[object, ...]] = []
+    monkeypatch.setitem(
+        sys.modules, "toys", SimpleNamespace(Toy=SimpleNamespace(load=lambda *values: given.append(values)))
+    )
+    monkeypatch.setitem(registry.SERVED, "toy", registry.Served("toys", "Toy", on_device=False))
+    serve("toy", "cuda", folder)
+    assert given == [(folder,)]
+
+
 def test_every_class_that_serves_is_there() -> None:
-    for place in registry.SERVED.values():
-        module, _, name = place.partition(":")
-        assert callable(getattr(import_module(module), name).load)
+    for served in registry.SERVED.values():
+        assert callable(getattr(import_module(served.module), served.name).load)

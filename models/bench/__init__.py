@@ -1,0 +1,1 @@
+"""How long the nets take for one photo of 512 px, in each way of running them."""
