@@ -1,7 +1,6 @@
 """What the product net sees in photos. Pictures are `uint8 [H, W, 3]` sRGB of any size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,24 +11,13 @@ from torch import Tensor
 from models.checkpoint import Weights, fitted, load_weights
 from models.nets.product import PRODUCT_NET, STRIDE, ProductNet, ProductNetConfig
 from models.pictures import Mask, Picture
+from models.sight import Sight
 from models.sources import Place, Source
 
 #: Pictures that go through the net at once; each takes about 60 MB on a CPU at a side of 320 px.
 _AT_ONCE = {"cpu": 8, "cuda": 64}
 #: A frame longer than this is made shorter by bars: squeezed into a square, its product could not be recognised.
 _LONGEST = 2.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """What was seen in one picture."""
-
-    #: Probability of the product: `float32 [s, s]`, 0..1. The whole frame, squeezed into the net's square.
-    mask: Mask
-    #: Probability of each class of the weights, in their order: `float32 [K]`, sums to 1.
-    classes: NDArray[np.float32]
-    #: What further heads read: `float32 [F]`.
-    features: NDArray[np.float32]
 
 
 class ProductModel:

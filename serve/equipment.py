@@ -1,8 +1,9 @@
 """An edition from the settings: the catalog, and the stages with the models that the settings name."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +15,14 @@ from serve.catalog.loader import load_catalog
 from serve.edition import Edition
 from serve.schemas.result import ModelRef
 from serve.settings import ServeSettings
+from serve.stages.cutting import Cutting, Recogniser
 from serve.stages.generation import Generation
+from serve.stages.loaded import Loaded
 from serve.stages.quality_filter import QualityFilter
 from serve.stages.style_transfer import StyleNet, StyleTransfer
+
+if TYPE_CHECKING:
+    from models.product import ProductModel
 
 
 class Swap(BaseModel):
@@ -27,6 +33,7 @@ class Swap(BaseModel):
     default_recipe: str | None = None
     cutout: Literal["learned", "grabcut"] | None = None
     product_weights: str | None = None
+    attribute_weights: str | None = None
     style_weights: str | None = None
 
     def over(self, settings: ServeSettings) -> ServeSettings:
@@ -62,7 +69,7 @@ def equip(settings: ServeSettings) -> Edition:
     """
     facts = style_facts(settings)
     catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=facts.styles)
-    generation = Generation(_cutout_card(settings), lambda: _load_cutout(settings))
+    generation = Generation(card := _cutout_card(settings), _cutting(settings, card))
     style = StyleTransfer(facts, lambda: _load_style(settings))
     return Edition(catalog, (generation, style, QualityFilter(catalog.quality)))
 
@@ -81,13 +88,34 @@ def _cutout_card(settings: ServeSettings) -> ModelRef:
 
 
 # Only replicas that compute may pay for torch; the ingress imports this module too.
-def _load_cutout(settings: ServeSettings) -> MaskBackend:
+def _cutting(settings: ServeSettings, card: ModelRef) -> Cutting:
+    """The cut-out and, where it knows products, the recognition that reads from the same pass."""
     if settings.cutout == "grabcut":
-        return GrabCut()
-    from models.cutout.learned import LearnedCutout  # noqa: PLC0415
+        return Cutting(Loaded(card, GrabCut))
 
-    source = _source(settings, settings.product_weights)
-    return LearnedCutout.load(settings.device, source, fixed_batch=_fixed_batch(settings))
+    @cache
+    def eye() -> "ProductModel":
+        from models.product import ProductModel  # noqa: PLC0415
+
+        source = _source(settings, settings.product_weights)
+        return ProductModel.load(settings.device, source, fixed_batch=_fixed_batch(settings))
+
+    def cutout() -> MaskBackend:
+        from models.cutout.learned import LearnedCutout  # noqa: PLC0415
+
+        return LearnedCutout(eye())
+
+    @cache
+    def recogniser() -> Recogniser:
+        from models.recognition.attributes import AttributeModel  # noqa: PLC0415
+        from models.recognition.reader import NoReader, open_reader  # noqa: PLC0415
+        from models.recognition.recognise import Recogniser as Recognition  # noqa: PLC0415
+
+        heads = AttributeModel.load(_source(settings, settings.attribute_weights), product=eye().version)
+        reader = open_reader(limit_s=settings.read_text_limit_s) if settings.read_text else NoReader()
+        return Recognition(eye(), heads, reader)
+
+    return Cutting(Loaded(card, cutout), recogniser if settings.recognise else None)
 
 
 def _load_style(settings: ServeSettings) -> StyleNet:

@@ -14,6 +14,7 @@ from serve.catalog.recipe import Variant
 from serve.errors import ServeError
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.result import ListingResult, ModelRef, Output, Quality
+from serve.schemas.subject import Subject
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.float32]
@@ -61,6 +62,8 @@ class Shot:
     confidence: float = 1.0
     #: What only an earlier stage could measure: figures of the photo as it came. The quality filter judges them.
     figures: Mapping[str, float] = field(default_factory=dict)
+    #: What the source photo shows.
+    subject: Subject | None = None
     models: tuple[ModelRef, ...] = ()
     quality: Quality | None = None
 

@@ -221,4 +221,5 @@ def _output(
         seed=planned.seed,
         digital_source_type=planned.digital_source_type,
         quality=quality,
+        subject=shot.subject,
     )

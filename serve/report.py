@@ -12,6 +12,7 @@ from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import Listing, ListingImage
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ImageError, ListingResult, Output, Quality
+from serve.schemas.subject import PhotoSubject
 
 
 @dataclass(slots=True)
@@ -88,10 +89,17 @@ def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[
         message=message,
         recipe=recipe.recipe,
         recipe_version=recipe.version,
-        outputs=outputs,
+        outputs=[one.model_copy(update={"subject": None}) for one in outputs],
+        subjects=_subjects(outputs),
         errors=sorted(report.errors, key=lambda one: (images.index(one.image_id or images[0]), one.variant or "")),
         timings_ms=timings_ms,
     )
+
+
+def _subjects(outputs: Sequence[Output]) -> list[PhotoSubject]:
+    """What each photo shows, once, in the order of its first image."""
+    known = {one.source_image_id: one.subject for one in outputs if one.subject is not None}
+    return [PhotoSubject(image_id=image_id, **dict(subject)) for image_id, subject in known.items()]
 
 
 def in_order(listing: Listing) -> list[tuple[str, ListingImage]]:

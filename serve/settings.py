@@ -66,6 +66,17 @@ class ServeSettings(BaseSettings):
     product_weights: str | None = Field(
         default=None, description="Product net to use instead of the bundled one: a folder, a file, or s3://bucket/key."
     )
+    recognise: bool = Field(
+        default=True, description="Tell in results what photos show, and words about it; with the learned cut-out only."
+    )
+    attribute_weights: str | None = Field(
+        default=None,
+        description="Heads of recognition instead of the bundled ones; they belong to one product net.",
+    )
+    read_text: bool = Field(
+        default=False, description="Read the text in photos, too; needs the extra `ocr` and about a second per photo."
+    )
+    read_text_limit_s: float = Field(default=5.0, gt=0, description="Seconds for the text of one photo.")
     style_weights: str | None = Field(
         default=None, description="Style net to use instead of the bundled one: a folder, a file, or s3://bucket/key."
     )

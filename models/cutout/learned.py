@@ -7,11 +7,12 @@ import numpy as np
 
 from models.cutout.backend import Cutout
 from models.cutout.certainty import certainty
-from models.cutout.regions import without_crumbs
+from models.cutout.regions import pieces, without_crumbs
 from models.cutout.version import learned_version
 from models.matting import EDGE_SIDE, refine
 from models.pictures import Mask, Picture
-from models.product import ProductModel, Sight
+from models.product import ProductModel
+from models.sight import Sight
 from models.sources import Place, Source
 
 #: The mask is carried to the photo's edges from at most this long side.
@@ -49,11 +50,13 @@ class LearnedCutout:
     def of_sight(self, picture: Picture, sight: Sight) -> Cutout:
         """The cut-out from what was seen in the picture."""
         height, width = picture.shape[:2]
-        trust = certainty(sight.mask, float(sight.classes.max()))
+        sure = float(sight.classes.max())
+        trust = certainty(sight.mask, sure)
+        figures = {"pieces": float(pieces(sight.mask)), "class_confidence": sure}
         if min(height, width) < _SMALLEST or trust == 0:
-            return Cutout(np.ones((height, width), np.float32), 0.0)
+            return Cutout(np.ones((height, width), np.float32), 0.0, sight, figures)
         whole = _in_shape(without_crumbs(sight.mask), (height, width))
-        return Cutout(refine(picture, whole, radius=_REACH), trust)
+        return Cutout(refine(picture, whole, radius=_REACH), trust, sight, figures)
 
 
 def _in_shape(mask: Mask, shape: tuple[int, int]) -> Mask:

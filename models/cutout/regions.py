@@ -78,3 +78,12 @@ def without_crumbs(mask: Mask, share: float = 0.05) -> Mask:
     reach = np.ones((9, 9), np.uint8)
     around = (cv2.dilate(crumbs.astype(np.uint8), reach) > 0) & (cv2.dilate(stays.astype(np.uint8), reach) == 0)
     return np.asarray(np.where(around | crumbs, 0, mask), np.float32)
+
+
+def pieces(mask: Mask, share: float = 0.2) -> int:
+    """How many parts of about one size the soft mask shows: at least a share of the largest one each."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats((mask >= 0.5).astype(np.uint8), connectivity=8)
+    if count < 2:
+        return 0
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    return int((sizes >= share * sizes.max()).sum())

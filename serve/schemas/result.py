@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from serve.schemas.listing import ListingId, Revision, TenantId
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
+from serve.schemas.subject import PhotoSubject, Subject
 
 
 class _Record(BaseModel):
@@ -66,6 +67,8 @@ class Output(_Record):
     quality: Quality
     #: Whether the image was made for this event or found already stored.
     reused: bool = False
+    #: What the photo shows, as the index keeps it with the image; results have it in `subjects`, once per photo.
+    subject: Subject | None = None
 
 
 class ImageError(_Record):
@@ -107,6 +110,8 @@ class ListingResult(_Record):
     recipe: str | None = None
     recipe_version: int | None = None
     outputs: list[Output] = []
+    #: What the photos show, of which images were made.
+    subjects: list[PhotoSubject] = []
     errors: list[ImageError] = []
     #: Milliseconds spent per stage, summed over the images of the listing.
     timings_ms: dict[str, float] = {}

@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 import cv2
 import numpy as np
 
-from models.artefacts import blockiness_of, noise_of
+from models.artefacts import noise_of
 from models.backdrops import Backdrop, InScene, Plain
-from models.cutout import MaskBackend
 from models.enhance import Parts, enhance
-from models.memory import is_out_of_memory
 from models.recolor import recolor
 from models.scenes.registry import SCENES
 from models.studio import compose
@@ -19,8 +17,8 @@ from serve.catalog.operations import Enhance, Recolor, Scene, Studio
 from serve.catalog.recipe import Variant
 from serve.interfaces import Mask, Picture, Shot, ShotFailure
 from serve.schemas.result import ModelRef
+from serve.stages.cutting import Cut, Cutting
 from serve.stages.isolation import each_apart
-from serve.stages.loaded import Loaded
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +58,6 @@ def _enhance(canvas: Canvas, operation: Enhance, shot: Shot) -> Canvas:
         "correction_colour": done.shift("white_balance"),
     }
     return Canvas(done.pixels, canvas.alpha, done.pixels, figures)
-
-
-def source_figures(photo: Picture, alpha: Mask) -> dict[str, float]:
-    """What can only be measured on the photo as it came: scaling hides noise and takes JPEG's grid apart."""
-    return {
-        "noise": noise_of(photo, alpha),
-        "blockiness": blockiness_of(photo),
-        "correction_light": 0.0,
-        "correction_colour": 0.0,
-    }
 
 
 def _recolor(canvas: Canvas, operation: Recolor, _: Shot) -> Canvas:
@@ -124,9 +112,9 @@ class Generation:
 
     name = "generation"
 
-    def __init__(self, card: ModelRef, load: Callable[[], MaskBackend]) -> None:
+    def __init__(self, card: ModelRef, cutting: Cutting) -> None:
         self._card = card
-        self._backend = Loaded(card, load)
+        self._cutting = cutting
 
     def models(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The cut-out backend and the algorithms of the chain's own operations."""
@@ -142,14 +130,15 @@ class Generation:
 
         Each source is cut out once for all its shots, and corrected once for all that ask for the same correction.
         """
-        cut = self._cut_together({shot.source.sha256: shot.source.pixels for shot in batch})
+        cut = self._cutting.together({shot.source.sha256: shot.source.pixels for shot in batch})
         corrected: dict[tuple[str, Enhance], Canvas] = {}
 
         def work(shot: Shot) -> Shot:
             sha256 = shot.source.sha256
             if sha256 not in cut:
-                cut.update(self._cut({sha256: shot.source.pixels}))
-            canvas, confidence = cut[sha256]
+                cut.update(self._cutting.alone({sha256: shot.source.pixels}))
+            found = cut[sha256]
+            canvas = Canvas(found.photo, found.alpha, found.photo, found.figures)
             chain = [operation for operation in shot.variant.operations if operation.stage == self.name]
             if chain and isinstance(first := chain[0], Enhance):
                 if (sha256, first) not in corrected:
@@ -157,40 +146,24 @@ class Generation:
                 canvas, chain = corrected[sha256, first], chain[1:]
             for operation in chain:
                 canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
-            return _finished(shot, fitted(canvas, shot.variant.size), confidence)
+            return _finished(shot, fitted(canvas, shot.variant.size), found)
 
         return each_apart(self.name, batch, work)
 
-    def _cut_together(self, photos: Mapping[str, Picture]) -> dict[str, tuple[Canvas, float]]:
-        """All photos in one call; none where one of them spoils it, so that each is tried alone."""
-        try:
-            return self._cut(photos)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            log.warning("photos are cut out one by one", exc_info=True, extra={"stage": self.name})
-            return {}
-
-    def _cut(self, photos: Mapping[str, Picture]) -> dict[str, tuple[Canvas, float]]:
-        cutouts = self._backend.model.cut(list(photos.values()))
-        return {
-            sha256: (Canvas(photo, cutout.alpha, photo, source_figures(photo, cutout.alpha)), cutout.confidence)
-            for (sha256, photo), cutout in zip(photos.items(), cutouts, strict=True)
-        }
-
     def warm_up(self) -> None:
-        """Load the backend and cut one small picture out."""
-        self._backend.model.cut([np.full((64, 64, 3), 200, np.uint8)])
+        """Load what cuts out and recognises, and look at one small picture."""
+        self._cutting.alone({"warm up": np.full((64, 64, 3), 200, np.uint8)})
 
 
-def _finished(shot: Shot, canvas: Canvas, confidence: float) -> Shot:
+def _finished(shot: Shot, canvas: Canvas, cut: Cut) -> Shot:
     return replace(
         shot,
         pixels=canvas.picture,
         mask=canvas.alpha,
         reference=canvas.reference,
-        confidence=confidence,
+        confidence=cut.confidence,
         figures=canvas.figures,
+        subject=cut.subject,
     )
 
 

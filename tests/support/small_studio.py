@@ -31,6 +31,7 @@ from serve.preview import Previewer
 from serve.production import Production
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.result import ModelRef, Quality
+from serve.schemas.subject import Evidence, Subject
 from serve.storage import MemoryStore
 
 RULES = {
@@ -98,7 +99,9 @@ class Paint:
             return ShotFailure(shot=shot, stage=self.name, error=StageFailed("no paint"))
         width, height = shot.variant.size
         pixels = np.full((height, width, 3), shot.source.pixels.mean((0, 1)), np.uint8)
-        return replace(shot, pixels=pixels, mask=np.ones((height, width), np.float32))
+        category = Evidence(fact="category", value="shirt", confidence=0.9, source="paint")
+        mask = np.ones((height, width), np.float32)
+        return replace(shot, pixels=pixels, mask=mask, subject=Subject(category=category))
 
     def warm_up(self) -> None: ...
 

@@ -74,6 +74,16 @@ def test_the_same_event_again_is_answered_without_work(studio: SmallStudio) -> N
     assert studio.fetcher.asked == ["a"]
 
 
+def test_results_say_once_per_photo_what_it_shows_also_of_images_that_were_there(studio: SmallStudio) -> None:
+    first = run(studio, item("a", "b", offset=1))
+    again = run(studio, item("b", "a", offset=2, listing_id="L2"))
+    for result in (first, again):
+        assert [subject.image_id for subject in result.subjects] == ["0", "1"]
+        assert {subject.category.value for subject in result.subjects if subject.category} == {"shirt"}
+        assert all(output.subject is None for output in result.outputs)
+    assert all(output.reused for output in again.outputs)
+
+
 def test_known_objects_are_reused_and_judged_again(tmp_path: Path) -> None:
     store = MemoryStore()
     with small_studio(PHOTOS, tmp_path, store=store) as studio:

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from models.cutout import Cutout, MaskBackend
 from models.enhance import Enhanced, Parts, enhance
+from models.recognition.facts import Evidence, Facts
+from models.sight import Sight
 from serve.batching.recovery import run_recovering
 from serve.catalog.channel import Channel
 from serve.catalog.loader import load_catalog
@@ -16,7 +18,9 @@ from serve.catalog.recipe import Variant
 from serve.interfaces import Mask, Picture, Shot, ShotFailure, SourceImage
 from serve.schemas.outcome import Verdict
 from serve.schemas.result import ModelRef, Quality, RuleResult
+from serve.stages.cutting import Cutting
 from serve.stages.generation import Canvas, Generation, fitted
+from serve.stages.loaded import Loaded
 from serve.stages.quality_filter import QualityFilter, background_of
 from serve.stages.style_transfer import StyleTransfer
 
@@ -62,7 +66,8 @@ class Inverter:
 
 
 def generation(backend: MaskBackend) -> Generation:
-    return Generation(ModelRef(name=backend.name, version=backend.version), lambda: backend)
+    card = ModelRef(name=backend.name, version=backend.version)
+    return Generation(card, Cutting(Loaded(card, lambda: backend)))
 
 
 def photo(seed: int = 1, *, black: bool = False) -> SourceImage:
@@ -100,6 +105,68 @@ def test_generation_cuts_each_source_once_and_keeps_the_order() -> None:
         assert entry.pixels.shape == entry.reference.shape == (64, 64, 3)
         assert entry.mask.shape == (64, 64)
         assert entry.confidence == 0.9
+
+
+class SeeingBackend(BoxBackend):
+    """Finds the product in the middle, and says that it has seen something."""
+
+    def cut(self, pictures: Sequence[Picture]) -> list[Cutout]:
+        sight = Sight(np.ones((8, 8), np.float32), np.ones(1, np.float32), np.ones(4, np.float32))
+        return [replace(one, sight=sight, figures={"pieces": 1.0}) for one in super().cut(pictures)]
+
+
+@dataclass(frozen=True)
+class Seen:
+    facts: Facts
+    beside: tuple[str, ...] = ("SALE",)
+
+
+class Namer:
+    """Calls every photo a shirt; refuses some."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.asked = 0
+        self._refuses = refuses
+
+    def recognise(self, pictures: Sequence[Picture], sights: Sequence[Sight] | None = None) -> list[Seen]:
+        assert sights is not None
+        self.asked += len(pictures)
+        if self._refuses:
+            raise RuntimeError("no idea")
+        category = Evidence(fact="category", value="shirt", confidence=0.97, source="eye 1")
+        return [Seen(Facts(category=category))] * len(pictures)
+
+
+def seeing(namer: Namer) -> Generation:
+    card = ModelRef(name="box", version="1")
+    return Generation(card, Cutting(Loaded(card, SeeingBackend), lambda: namer))
+
+
+def test_what_a_photo_shows_goes_with_all_its_shots_and_is_asked_once() -> None:
+    namer = Namer()
+    done = made(seeing(namer), *(shot(photo(number), variant(), str(number)) for number in (1, 2, 1)))
+    assert namer.asked == 2
+    for entry in done:
+        assert entry.subject is not None
+        assert entry.subject.category is not None
+        assert (entry.subject.category.value, entry.subject.category.source) == ("shirt", "eye 1")
+        assert entry.subject.text_beside == ["SALE"]
+        title = entry.subject.words["en"].title
+        assert title is not None
+        assert "shirt" in title.text.lower()
+        assert title.evidence == ["category=shirt"]
+        assert entry.figures["pieces"] == 1.0
+
+
+def test_no_image_is_lost_because_nobody_knows_what_it_shows() -> None:
+    (entry,) = made(seeing(Namer(refuses=True)), shot(photo(1), variant()))
+    assert entry.subject is None
+    assert entry.pixels is not None
+
+
+def test_a_cut_out_that_knows_nothing_of_products_leaves_the_subject_open() -> None:
+    (entry,) = made(generation(BoxBackend()), shot(photo(1), variant()))
+    assert entry.subject is None
 
 
 def test_one_bad_photo_never_fails_its_batch() -> None:
