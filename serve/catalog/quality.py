@@ -45,6 +45,8 @@ class Limits(BaseModel):
     review: Range = Range()
     #: What a person is told when the rule does not hold.
     reason: str
+    #: Whether the rule is left out where nothing measured it: not every cut-out knows what it cuts out.
+    if_measured: bool = False
 
     @model_validator(mode="after")
     def _nested(self) -> Self:
@@ -93,7 +95,8 @@ class QualityRules(BaseModel):
         A figure that was asked for and could not be had stands in the judgement without a value.
         """
         known = {rule.rule for rule in judged.rules if rule.profile is None}
-        return not known.issuperset(self.kind(variant).rules)
+        needed = [name for name, limits in self.kind(variant).rules.items() if not limits.if_measured]
+        return not known.issuperset(needed)
 
     def judge(self, variant: Variant, measured: Mapping[str, float]) -> Quality:
         """Judge the measurements of an output. What was required but not measured goes to a person."""
@@ -103,6 +106,8 @@ class QualityRules(BaseModel):
         limits_of = self.kind(variant).rules
         for name, limits in limits_of.items():
             value = measured.get(name)
+            if value is None and limits.if_measured:
+                continue
             says = limits.judge(value) if value is not None else Verdict.REVIEW
             passed = says is Verdict.PUBLISH
             rules.append(RuleResult(rule=name, passed=passed, measured=value, required=str(limits.publish)))

@@ -463,3 +463,14 @@ def test_the_worse_verdict_counts(one: Verdict, other: Verdict) -> None:
     assert worse(one, one) is one
     assert worse(Verdict.REJECT, one) is Verdict.REJECT
     assert worse(Verdict.PUBLISH, one) is one
+
+
+def test_a_rule_for_what_only_some_models_measure_is_left_out_elsewhere() -> None:
+    limits = {"publish": {"max": 2}, "reason": "several things", "if_measured": True}
+    rules = QualityRules.model_validate(
+        {"version": 1, "kinds": {"any": {"operations": [], "rules": {"pieces": limits}}}}
+    )
+    unknown, one, crowd = (rules.judge(variant(), found) for found in ({}, {"pieces": 1.0}, {"pieces": 4.0}))
+    assert (unknown.verdict, one.verdict, crowd.verdict) == (Verdict.PUBLISH, Verdict.PUBLISH, Verdict.REVIEW)
+    assert crowd.reasons == ["several things"]
+    assert not rules.asks_more(variant(), unknown)
