@@ -48,9 +48,11 @@ def _training(recipe: Recipe, run: Record, dtype: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     workers = f", {run['workers']} workers" if run["workers"] > 1 else ""
     values = "\n".join(f"| `{name}` | {value} |" for name, value in run["recipe"].items())
+    spent = f" in {run['seconds'] / 60:.0f} minutes" if run["seconds"] else ""
+    threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
     return (
-        f"`{command(recipe)}`: {run['step']:,} of {run['steps']:,} steps in {run['seconds'] / 60:.0f} minutes on "
-        f"{run['device']} with {run['threads']} threads{workers}, seed {run['seed']}; {versions}.\n"
+        f"`{command(recipe)}`: {run['step']:,} of {run['steps']:,} steps{spent} on {run['device']} with "
+        f"{threads}{workers}, seed {run['seed']}; {versions}.\n"
         f"Net `{recipe.architecture}`, {run['parameters']:,} parameters, stored as {dtype}.\n\n"
         f"| value | of this run |\n|---|---|\n{values}"
     )

@@ -26,6 +26,9 @@ figure {{ margin: 0; }} figcaption {{ font-size: .85rem; opacity: .7; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 td, th {{ padding: .15rem .8rem .15rem 0; text-align: right; white-space: nowrap; }}
 tr {{ border-bottom: 1px solid var(--line); }}
+dl {{ display: grid; gap: .2rem 1.5rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }}
+dl div {{ display: flex; gap: .8rem; justify-content: space-between; border-bottom: 1px solid var(--line); }}
+dt {{ opacity: .7; }} dd {{ margin: 0; text-align: right; overflow-wrap: anywhere; }}
 td:first-child, th:first-child {{ text-align: left; }}
 </style></head><body>
 {body}
@@ -91,7 +94,7 @@ def comparison_page(runs: Mapping[str, Record], samples: Mapping[str, str]) -> s
 def _progress(run: Record) -> str:
     done, all_steps, seconds = run["step"], run["steps"], run["seconds"]
     text = f"step {done:,} of {all_steps:,}"
-    if done:
+    if done and seconds:
         text += f" in {seconds / 60:.1f} minutes, {seconds / done:.3g} s per step"
         text += f", about {(all_steps - done) * seconds / done / 60:.1f} minutes to go" if done < all_steps else ""
     workers = f", {run['workers']} workers" if run["workers"] > 1 else ""
@@ -134,8 +137,8 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _values(values: Mapping[str, Any]) -> str:
-    rows = [[name, str(value)] for name, value in values.items()]
-    return f'<div class="wide">{_table(["", ""], rows)}</div>'
+    items = [f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in values.items()]
+    return f"<dl>{''.join(items)}</dl>"
 
 
 def _picture(path: str, text: str) -> str:

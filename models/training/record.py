@@ -19,7 +19,7 @@ RUN = "run.json"
 _POINTS = 400
 _VERSIONS = ("vitrine", "torch", "numpy", "opencv-python-headless")
 #: How long a run is, and how often it saves and looks, may change while it goes on; so may the version's name.
-_FREE = ("steps", "save_every", "validate_every", "half")
+_FREE = ("version", "plan.steps", "plan.save_every", "plan.validate_every", "plan.half")
 
 Record = dict[str, Any]
 
@@ -27,10 +27,15 @@ Record = dict[str, Any]
 def identity(recipe: Recipe) -> dict[str, Any]:
     """Name and values by which a checkpoint is known to be of this recipe; flat, as JSON values."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(cast("Any", recipe)), default=str))
-    plan = values.pop("plan")
-    values.pop("version", None)
-    free = {f"plan.{name}": value for name, value in plan.items() if name not in _FREE}
-    return {"recipe": recipe.name, "architecture": recipe.architecture, **values, **free}
+    named = {"recipe": recipe.name, "architecture": recipe.architecture, **_flat(values)}
+    return {name: value for name, value in named.items() if name not in _FREE}
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+    return flat
 
 
 def record(recipe: Recipe, state: State, device: torch.device, workers: int = 1) -> Record:
