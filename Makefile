@@ -7,11 +7,12 @@ UV_VERSION := 0.13.9
 DEMO ?=
 CHAOS ?=
 PHOTOS ?= ../shared
+RECIPE ?= style
 EXAMPLES ?= 20000
 SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check schemas bench soak style lock clean
+.PHONY: help install demo test chaos check schemas bench soak train lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +51,8 @@ bench: $(STAMP)  ## figures, as ratios within one run
 soak: $(STAMP)  ## state machines of the consumers for long: EXAMPLES=20000 of each
 	VITRINE_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout=0 $(SOAK)
 
-style: $(STAMP)  ## train the bundled style net again on PHOTOS (a folder with photos/ and masks/)
-	$(BIN)/python -m models.training style --data $(PHOTOS) --weights models/weights
+train: $(STAMP)  ## train a bundled net again (RECIPE=product, style, ...) on PHOTOS, a folder with photos/ and masks/
+	$(BIN)/python -m models.training $(RECIPE) --data $(PHOTOS) --weights models/weights
 
 lock: $(STAMP)  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
