@@ -43,13 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.stderr.write("there is no CUDA device here\n")
         return 2
-    modes = options.modes or [
-        PLAIN,
-        "channels last",
-        "folded",
-        *(["bf16", "compiled"] if device.type == "cuda" else []),
-    ]
-    modes = list(dict.fromkeys([PLAIN, *modes, *(["compiled"] if options.compile else [])]))
+    modes = options.modes or [PLAIN, "channels last", "folded", "bf16"]
+    compiled = ["compiled"] if options.compile or (device.type == "cuda" and not options.modes) else []
+    modes = list(dict.fromkeys([PLAIN, *modes, *compiled]))
     chosen = [entry for entry in ENTRIES if not options.only or entry.name in options.only]
     rows = [row for entry in chosen for row in measured(entry, device, options.threads, modes, options.rounds)]
     if options.json:
@@ -65,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:0, ...")
     parser.add_argument("--rounds", type=int, default=15, help="each way is timed once in each; 15 by default")
     parser.add_argument("--only", nargs="+", choices=[entry.name for entry in ENTRIES], help="nets; all by default")
-    parser.add_argument("--modes", nargs="+", choices=list(MODES), help=f"ways, beside {PLAIN}; by default what pays")
-    parser.add_argument("--compile", action="store_true", help="torch.compile too; takes a minute per net")
+    parser.add_argument("--modes", nargs="+", choices=list(MODES), help="ways; all but compiled by default")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, as on CUDA: a minute per net")
     parser.add_argument("--json", action="store_true", help="one JSON line instead of a table")
     return parser
 

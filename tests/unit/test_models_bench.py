@@ -142,10 +142,11 @@ def test_the_table_marks_random_weights(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(bench, "ENTRIES", (TOY,))
     assert bench.main(["--rounds", "1"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [line[:4] for line in lines[-3:]] == [
+    assert [line[:4] for line in lines[-4:]] == [
         ["toy", "random", "1", "plain"],
         ["toy", "random", "1", "channels"],
         ["toy", "random", "1", "folded"],
+        ["toy", "random", "1", "bf16"],
     ]
 
 
