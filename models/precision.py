@@ -18,5 +18,5 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu":
         return device.type == "cuda"
     # Older versions of torch cannot tell.
-    able = getattr(torch.cpu, "get_capabilities", dict)()
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
