@@ -24,7 +24,7 @@ def shown(console: Console, name: str, state: State, steps: int) -> Iterator[Cal
             bar = progress.add_task(name, total=steps, completed=state.step, rate="")
             pace = Pace(state)
             yield lambda: progress.update(
-                bar, completed=state.step, description=f"{name} {losses(state)}", rate=pace.text(steps)
+                bar, completed=state.step, description=f"{name}, {losses(state)}", rate=pace.text(steps)
             )
     else:
         yield _Lines(console, name, state, steps)
@@ -58,14 +58,16 @@ class _Lines:
         text = self._pace.text(self._steps)
         if time.monotonic() - self._last >= _PAUSE or self._state.step >= self._steps:
             self._last = time.monotonic()
-            self._console.print(f"{self._name} {self._state.step}/{self._steps} {text}, {losses(self._state)}")
+            self._console.print(
+                f"{self._name} {self._state.step}/{self._steps} {text}, {losses(self._state, terms=True)}"
+            )
 
 
-def losses(state: State) -> str:
-    """Mean of the last steps: the sum, and each term where there are several."""
+def losses(state: State, *, terms: bool = False) -> str:
+    """Mean of the last steps: the sum, and each term where it is asked for and there are several."""
     means = {name: sum(values[-_RECENT:]) / len(values[-_RECENT:]) for name, values in state.losses.items() if values}
-    terms = f" ({', '.join(f'{name} {value:.4f}' for name, value in means.items())})" if len(means) > 1 else ""
-    return f"loss {sum(means.values()):.4f}{terms}"
+    each = ", ".join(f"{name} {value:.4f}" for name, value in means.items())
+    return f"loss {sum(means.values()):.4f}{f' ({each})' if terms and len(means) > 1 else ''}"
 
 
 def clock(seconds: float) -> str:

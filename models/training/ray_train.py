@@ -25,7 +25,7 @@ def execute_on_ray(recipe: Recipe, settings: Settings, console: Console, workers
     device = settings.torch_device()
     # Fills the cache, and fails here and now where photos are missing.
     recipe.task(settings.data, settings.cache)
-    console.print(f"{workers} workers on Ray Train; what they say is in {settings.out}/ray")
+    console.print(f"{workers} workers on Ray Train")
     trainer = ray.train.torch.TorchTrainer(
         _work,
         train_loop_config={"recipe": recipe, "settings": settings},
