@@ -24,6 +24,8 @@ from models.training.distortions import LEVELS, TRAINED, Distortion, jpeg
 #: Of all pairs of levels 0 (undamaged) to 5 those without 0, and those of neighbours.
 _BETTER, _WORSE = np.triu_indices(1 + len(LEVELS), 1)
 _DAMAGED, _NEIGHBOURS = _BETTER > 0, _WORSE - _BETTER == 1
+#: Scores that a limit might be set at: the share of photos below is told for each level.
+_LIMITS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 #: Photos that composites are made of.
 _COMPOSED = 80
 
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--masks", type=Path, help="their alpha masks, same paths with .png: realism is measured too")
     parser.add_argument("--weights", type=Path, help="folder with weights.json, or a .safetensors file")
     parser.add_argument("--limit", type=int, default=400, help="photos at most, evenly chosen")
-    parser.add_argument("--kinds", type=int, default=4, help="kinds of damage per photo, trained and not trained each")
+    parser.add_argument("--kinds", type=int, default=2, help="kinds of damage per photo, trained and not trained each")
 
 
 def run(options: argparse.Namespace) -> Mapping[str, Any]:
@@ -94,7 +96,10 @@ def figures(trained: Mapping[str, Sequence[Ladder]], unseen: Mapping[str, Sequen
         "clean_called_clean": round(float(np.mean([ladder[0].type not in trained for _, ladder in known])), 4),
         "clean_best": round(float(np.mean([ladder[0].score > max(_scores(ladder)[1:]) for _, ladder in known])), 4),
         "clean_score": _quantiles(clean),
-        "score_by_level": [round(float(np.mean([_scores(ladder)[k] for _, ladder in known])), 3) for k in range(6)],
+        "below": {
+            str(limit): _by_level([[s < limit for s in _scores(ladder)] for _, ladder in known]) for limit in _LIMITS
+        },
+        "score_by_level": _by_level([_scores(ladder) for _, ladder in known]),
         "pairwise_by_kind": {name: round(float(pairs.mean()), 4) for name, pairs in per_kind.items()},
         "severity_srcc_by_kind": {
             name: _srcc([(name, ladder) for ladder in found]) for name, found in trained.items() if found
@@ -116,6 +121,11 @@ def _orders(name: str, kinds: Sequence[NDArray[np.float64]]) -> dict[str, float]
         f"pairwise_{name}_damaged": mean(_DAMAGED),
         f"pairwise_{name}_neighbours": mean(_NEIGHBOURS),
     }
+
+
+def _by_level(values: Sequence[Sequence[float]]) -> list[float]:
+    """Means of what was found at levels 0 to 5."""
+    return [round(float(mean), 3) for mean in np.mean(values, 0)]
 
 
 def _scores(ladder: Ladder) -> list[float]:

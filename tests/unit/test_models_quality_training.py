@@ -219,6 +219,7 @@ def test_figures_of_a_judge_who_is_always_right_and_of_one_who_is_always_wrong()
     assert found["pairwise_unseen"] == found["pairwise_trained"] == found["severity_srcc"] == 1
     assert found["type_accuracy"] == found["clean_called_clean"] == found["clean_best"] == 1
     assert found["score_by_level"] == [1, 0.8, 0.6, 0.4, 0.2, 0]
+    assert (found["below"]["0.5"], found["below"]["0.7"]) == ([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1])
     wrong = [judged(level, "noise") for level in (0.0, *LEVELS)]
     found = evaluate.figures({"blur": [wrong], "noise": []}, {"haze": [wrong, right]})
     assert (found["pairwise_unseen"], found["pairwise_trained"], found["severity_srcc"]) == (0.5, 0, -1)
