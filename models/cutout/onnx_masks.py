@@ -113,10 +113,19 @@ class OnnxCutout:
     def _look(self, picture: Picture) -> Floats:
         """The first output for a picture: float32 [h, w]."""
         batch = prepared(picture, self._layout, self._size).astype(self._type)
-        found = np.asarray(self._session.run([self._session.get_outputs()[0].name], {self._input: batch})[0])
+        found = np.asarray(self._run(batch))
         if found.ndim not in {3, 4} or any(side != 1 for side in found.shape[:-2]) or min(found.shape) == 0:
             raise WeightsError(f"the first output should be one mask [1, 1, h, w], not {list(found.shape)}")
         return np.asarray(found.reshape(found.shape[-2:]), np.float32)
+
+    def _run(self, batch: NDArray[np.floating[Any]]) -> Any:
+        try:
+            return self._session.run([self._session.get_outputs()[0].name], {self._input: batch})[0]
+        except Exception as error:
+            # onnxruntime has no class for it.
+            if "Failed to allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
 
 
 def _session(body: bytes, threads: int) -> Any:

@@ -227,6 +227,17 @@ def test_where_nothing_is_found_the_frame_is_whole_and_the_confidence_none(value
         assert found.alpha.min() == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"), [("Failed to allocate memory for buffer of size 9", MemoryError), ("odd", RuntimeError)]
+)
+def test_want_of_memory_is_told_from_other_errors(text: str, kind: type[Exception]) -> None:
+    def fail(batch: Any) -> Any:
+        raise RuntimeError(text)
+
+    with pytest.raises(kind, match=text):
+        OnnxCutout(Net(fail), "isnet", "1").cut([halves(0, 0, 200)])
+
+
 def test_pictures_of_all_sizes_come_back_in_order() -> None:
     backend = OnnxCutout(Net(lambda batch: batch[:, :1], size=32), "isnet", "1")
     pictures = [np.ascontiguousarray(np.repeat(halves(0, 9, 222), k, axis=k % 2)) for k in (1, 2, 5, 31)]
