@@ -118,7 +118,7 @@ class OnnxCutout:
             raise WeightsError(f"the first output should be one mask [1, 1, h, w], not {list(found.shape)}")
         return np.asarray(found.reshape(found.shape[-2:]), np.float32)
 
-    def _run(self, batch: NDArray[np.floating[Any]]) -> Any:
+    def _run(self, batch: NDArray[Any]) -> Any:
         try:
             return self._session.run([self._session.get_outputs()[0].name], {self._input: batch})[0]
         except Exception as error:
