@@ -76,9 +76,12 @@ def scratch(size: tuple[int, ...], centre: tuple[int, int], length: float, draw:
     steps = np.stack([np.cos(turn), np.sin(turn)], 1) * max(length, 12.0) / count
     points = np.cumsum(steps, 0)
     points += np.array(centre) - points[count // 2]
-    line = np.zeros(size[:2], np.uint8)
-    cv2.polylines(line, [(points * 8).round().astype(np.int32)], False, 255, int(draw.integers(1, 4)), cv2.LINE_AA, 3)
-    return line.astype(np.float32) / np.float32(255)
+    # At twice the size: threads are often thinner than a pixel.
+    line = np.zeros((2 * size[0], 2 * size[1]), np.uint8)
+    places = [(points * 16).round().astype(np.int32)]
+    cv2.polylines(line, places, False, 255, int(draw.integers(2, 7)), cv2.LINE_AA, 3)
+    small = cv2.resize(line, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(small.astype(np.float32) / np.float32(255), np.float32)
 
 
 def _grid(height: int, width: int, centre: tuple[int, int]) -> tuple[Floats, Floats]:

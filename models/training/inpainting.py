@@ -41,12 +41,12 @@ class InpaintingRecipe:
     #: Share of the photos shown in another light.
     light: float = 0.2
     #: Distance, in 0..1, up to which errors count by their square.
-    softness: float = 0.03
+    softness: float = 0.06
     coarse_weight: float = 0.5
     step_weight: float = 0.3
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=9_000,
+            steps=11_000,
             learning_rate=1e-3,
             warmup_steps=300,
             betas=(0.9, 0.99),

@@ -40,8 +40,8 @@ class RestorationRecipe:
     version: str = "1.0"
     net: RestorationNetConfig = field(default_factory=RestorationNetConfig)
     #: Side of the crops, and how many a step sees.
-    side: int = 112
-    batch: int = 16
+    side: int = 128
+    batch: int = 12
     wear: Wear = field(default_factory=Wear)
     #: Share of the photos shown in another light.
     light: float = 0.3
@@ -51,14 +51,14 @@ class RestorationRecipe:
     severity_weight: float = 0.02
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=13_000,
+            steps=18_000,
             learning_rate=1e-3,
             warmup_steps=300,
             betas=(0.9, 0.99),
             average=0.999,
             save_every=200,
             validate_every=2000,
-            clip=0.1,
+            clip=0.5,
         )
     )
 
@@ -157,7 +157,10 @@ class RestorationTask:
         Sets the net's gate besides: the last validation comes before the last checkpoint.
         """
         trained = cast("RestorationNet", net)
-        trained.innocent.copy_(innocence(trained, self.train, device))
+        level = innocence(trained, self.train, device)
+        # In the learning net as well: what is averaged goes on from there.
+        for each in (trained, self.net):
+            each.innocent.copy_(level)
         clean = validation_crops(self.validation, _LOOKS, _SIDE)
         truth, figures = to_tensor(clean), {}
         for name, damage in PROBES.items():

@@ -170,7 +170,9 @@ class StainTask:
         trained = cast("StainNet", net)
         clean = [self._as_stored(self.train, int(row)) for row in self._held_out]
         level = torch.tensor(_judged(trained, clean, device)[0]).quantile(_INNOCENT_SHARE)
-        trained.innocent.copy_(level)
+        # In the learning net as well: what is averaged goes on from there.
+        for each in (trained, self.net):
+            each.innocent.copy_(level)
         rows = np.flatnonzero(self.validation.trusted)
         clean = [self._as_stored(self.validation, int(row)) for row in rows]
         spoilt = [(*stained(*one, np.random.default_rng((5, i)), 1), one[1]) for i, one in enumerate(clean)]
