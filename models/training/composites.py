@@ -39,7 +39,8 @@ class Composites:
 def load_composites(photos: NativePhotos, count: int, seed: int, cache: Path) -> Composites:
     """Pairs of `count` photos with trusted masks (all, where there are fewer); made once, then mapped from `cache`."""
     rows = np.random.default_rng((seed, 11)).permutation(np.flatnonzero(photos.trusted))[:count]
-    key = hashlib.sha256(repr((photos.places.tobytes(), rows.tolist(), seed, 1)).encode()).hexdigest()[:12]
+    start = photos.stored[:4096].tobytes()
+    key = hashlib.sha256(repr((start, photos.places.tobytes(), rows.tolist(), seed, 1)).encode()).hexdigest()[:12]
     path = cache / f"composites-{key}.npy"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
