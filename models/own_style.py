@@ -7,8 +7,8 @@ Bobick and Kwatra, "Texture optimization for example-based synthesis" (SIGGRAPH 
 transfer via texture synthesis" (2017). At last each band of detail gets the style's contrast, after Heeger and Bergen,
 "Pyramid-based texture analysis/synthesis" (SIGGRAPH 1995).
 
-What comes out depends much on the style picture: palette and brushwork carry over, composition does not. Plain cloth of a
-colour that the style hardly has may show a fine regular weave, for few patches are like it.
+What comes out depends much on the style picture: palette and brushwork carry over, composition does not. Plain cloth of
+a colour that the style hardly has may show a fine regular weave, for few patches are like it.
 """
 
 import cv2
