@@ -170,9 +170,8 @@ class RestorationTask:
             found = (seen.float().cpu().clamp(0, 1) * 255).round() / 255
             before = 0.0 if name == "clean" else psnr(hurt, truth)
             figures[name] = float((psnr(found, truth) - before).mean())
-        return figures | {
-            f"innocent {name}": float(level) for name, level in zip(DAMAGES, trained.innocent, strict=True)
-        }
+        figures["n"] = float(len(clean))
+        return figures | {f"innocent/{name}": value for name, value in zip(DAMAGES, level.tolist(), strict=True)}
 
     @torch.inference_mode()
     def samples(self, net: nn.Module, device: torch.device) -> Picture:

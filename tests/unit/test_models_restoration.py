@@ -225,7 +225,7 @@ def test_a_run_lowers_its_loss_sets_its_gate_and_is_served_and_measured(tmp_path
     torch.set_num_threads(1)
     root = write_photos(tmp_path / "data")
     noise_alone = Wear(clean=0.0, single=1.0, weights=(1.0, 0.0, 0.0, 0.0), noise=(25.0, 40.0))
-    plan = replace(RECIPE.plan, steps=120, learning_rate=8e-3, validate_every=120, save_every=120, clip=1.0)
+    plan = replace(RECIPE.plan, steps=80, learning_rate=8e-3, validate_every=80, save_every=80, clip=1.0)
     recipe = replace(RECIPE, wear=noise_alone, plan=plan)
     task = recipe.task(root, tmp_path)
     state = loop.start(task, recipe.plan, CPU)
@@ -236,7 +236,7 @@ def test_a_run_lowers_its_loss_sets_its_gate_and_is_served_and_measured(tmp_path
     (_, figures) = state.figures[-1]
     assert figures["noise 25"] > 1
     innocent = state.averaged.innocent
-    assert [figures[f"innocent {name}"] for name in DAMAGES] == pytest.approx(innocent.tolist())
+    assert [figures[f"innocent/{name}"] for name in DAMAGES] == pytest.approx(innocent.tolist())
     assert task.samples(state.averaged, CPU).shape[2] == 3
 
     folder = write_weights(tmp_path / "w", recipe.name, recipe.architecture, state.averaged, task.config())
