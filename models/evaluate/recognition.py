@@ -26,7 +26,7 @@ from models.recolor import recolor
 from models.training.patterns import PAINTERS, laid
 
 #: Below it nothing is said of a pattern, as in the grammars.
-_SURE = 0.7
+_SURE = 0.6
 #: Side of the square that patterns are drawn on: the cloth is squeezed as it is for the net.
 _SIDE = 400
 #: What cloth is dyed to.

@@ -30,7 +30,6 @@ class AttributeNetConfig:
     pooled: int
     patterns: int
     embedding: int = 128
-    hidden: int = 384
     dropout: float = 0.3
 
 
@@ -54,13 +53,7 @@ class AttributeNet(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(config.pooled))
         self.register_buffer("scale", torch.ones(config.pooled))
-        self.patterns = nn.Sequential(
-            nn.Dropout(config.dropout),
-            nn.Linear(config.pooled, config.hidden),
-            nn.ReLU(inplace=True),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.hidden, config.patterns),
-        )
+        self.patterns = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.pooled, config.patterns))
         self.embedding = nn.Linear(config.pooled, config.embedding, bias=False)
 
     def standardise(self, pooled: Tensor) -> None:

@@ -76,5 +76,5 @@ class AttributeModel:
 
 
 def _made(config: Mapping[str, Any]) -> AttributeNet:
-    sizes = {key: int(config[key]) for key in ("pooled", "embedding", "hidden")}
+    sizes = {key: int(config[key]) for key in ("pooled", "embedding")}
     return AttributeNet(AttributeNetConfig(patterns=len(config["patterns"]), **sizes))

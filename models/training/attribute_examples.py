@@ -4,10 +4,13 @@ The trunk does not learn here, so each example goes through it once; what it saw
 examples, so that a killed run goes on where it was.
 """
 
+import csv
 import hashlib
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 
@@ -59,24 +62,38 @@ class Seen:
     kinds: NDArray[np.int64]
     #: Whether the cloth was drawn: bool [N]
     drawn: NDArray[np.bool_]
+    #: Whether the kind was told by a person: bool [N]
+    labelled: NDArray[np.bool_]
 
 
-def planned(photos: Photos, unrest: NDArray[np.float32], copies: int, drawn: int, seed: int) -> list[Example]:
-    """Every photo as it is and in changed copies, and quiet cloth in drawn patterns, each kind as often."""
-    rows = range(len(photos.classes))
-    examples = [Example(row=row, changed=copy > 0) for row in rows for copy in range(copies + 1)]
-    quiet = np.flatnonzero(photos.trusted & (unrest < _QUIET).all(1))
-    if not quiet.size:
-        quiet = np.arange(len(photos.classes))
-    draw = np.random.default_rng((seed, 4))
-    order = np.concatenate([draw.permutation(quiet) for _ in range(drawn // len(quiet) + 1)])[:drawn]
-    return examples + [Example(row=int(row), drawn=i % len(KINDS), changed=True) for i, row in enumerate(order)]
+def labels_of(data: Path, split: str) -> NDArray[np.int64]:
+    """Kinds of the photos' own cloth where a person told them, else -1: int64 [N], in the order of `load_photos`."""
+    told = json.loads(files("models.training").joinpath("patterns.json").read_text("utf-8"))["labels"]
+    with (data / "masks" / "index.csv").open(newline="") as lines:
+        names = sorted(row["mask"] for row in csv.DictReader(lines) if row["mask"].startswith(f"{split}/"))
+    kinds = [told.get(Path(name).relative_to(split).with_suffix(".jpg").as_posix()) for name in names]
+    return np.array([KINDS.index(kind) if kind else _UNKNOWN for kind in kinds], np.int64)
 
 
-def unrest_of(photos: Photos) -> NDArray[np.float32]:
-    """How restless each garment's cloth is: float32 [N, 3], see `unrest`."""
+def own_kinds(photos: Photos, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Kind of each photo's own cloth, -1 where nobody knows, and whether patterns can be drawn on it: [N] each.
+
+    Cloth that nobody looked at is plain where it is quiet; somewhat less quiet cloth can still be drawn on.
+    """
     pairs = zip(photos.pictures, photos.masks, strict=True)
-    return np.array([unrest(picture, mask) for picture, mask in pairs], np.float32)
+    restless = np.array([unrest(picture, mask) for picture, mask in pairs], np.float32)
+    plain, unknown = KINDS.index("plain"), labels == _UNKNOWN
+    kinds = np.where(unknown & photos.trusted & (restless < _PLAIN).all(1), plain, labels)
+    ground = photos.trusted & ((unknown & (restless < _QUIET).all(1)) | (labels == plain))
+    return kinds, ground if ground.any() else np.ones_like(ground)
+
+
+def planned(ground: NDArray[np.bool_], copies: int, drawn: int, seed: int) -> list[Example]:
+    """Every photo as it is and in changed copies, and patterns drawn on those that can bear it, each kind as often."""
+    examples = [Example(row=row, changed=copy > 0) for row in range(len(ground)) for copy in range(copies + 1)]
+    rows, draw = np.flatnonzero(ground), np.random.default_rng((seed, 4))
+    order = np.concatenate([draw.permutation(rows) for _ in range(drawn // len(rows) + 1)])[:drawn]
+    return examples + [Example(row=int(row), drawn=i % len(KINDS), changed=True) for i, row in enumerate(order)]
 
 
 def unrest(picture: Picture, mask: NDArray[np.uint8]) -> tuple[float, float, float]:
@@ -138,8 +155,10 @@ class Maker:
     cache: Path
     version: str
 
-    def seen(self, examples: Sequence[Example], unrest: NDArray[np.float32]) -> Seen:
-        """All examples as the trunk sees them; what lies in the cache is not made again."""
+    def seen(self, examples: Sequence[Example], own: NDArray[np.int64], labels: NDArray[np.int64]) -> Seen:
+        """All examples as the trunk sees them, what lies in the cache is not made again; `own` and `labels` tell the
+        kinds of the photos' own cloth, see `own_kinds`.
+        """
         key = repr([(e.row, e.drawn, e.changed) for e in examples]) + repr(asdict(self.change))
         key += f"{_PER_FILE} {self.version} {self.seed} {self.side} {self.photos.pictures.shape}"
         folder = self.cache / f"attributes-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -153,12 +172,15 @@ class Maker:
                     np.save(file, self._look(examples[first : first + _PER_FILE], first))
                 partial.replace(path)
             parts.append(np.load(path))
-        plain = self.photos.trusted & (unrest < _PLAIN).all(1)
-        own = np.where(plain, KINDS.index("plain"), _UNKNOWN)
         drawn = np.array([example.drawn for example in examples])
         rows = np.array([example.row for example in examples])
-        kinds = np.where(drawn >= 0, drawn, own[rows])
-        return Seen(pooled=np.concatenate(parts), rows=rows, kinds=kinds, drawn=drawn >= 0)
+        return Seen(
+            pooled=np.concatenate(parts),
+            rows=rows,
+            kinds=np.where(drawn >= 0, drawn, own[rows]),
+            drawn=drawn >= 0,
+            labelled=(drawn < 0) & (labels[rows] >= 0),
+        )
 
     def _look(self, examples: Sequence[Example], first: int) -> NDArray[np.float16]:
         """The examples of a file, float16 [N, D]: drawn on threads while the trunk looks at those before."""

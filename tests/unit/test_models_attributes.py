@@ -1,5 +1,7 @@
 """Attribute heads: pooling over the product, drawn cloth, and a run of the recipe's task on a few drawn garments."""
 
+import json
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from models.nets.product import ProductNet, ProductNetConfig
 from models.nets.trunk import Features
 from models.pictures import Mask, Picture
 from models.recognition.attributes import AttributeModel
-from models.training.attribute_examples import KINDS, Example, Maker, Seen, made, planned, unrest, unrest_of
+from models.training.attribute_examples import KINDS, Example, Maker, Seen, labels_of, made, own_kinds, planned, unrest
 from models.training.attributes import AttributesRecipe, AttributesTask
 from models.training.loop import Plan, start, train
 from models.training.patterns import PAINTERS, colours, laid
@@ -121,16 +123,31 @@ def test_folds_are_quieter_than_patterns() -> None:
     assert unrest(picture, np.zeros_like(levels)) == (99.0, 99.0, 99.0)
 
 
-def test_examples_draw_on_trusted_quiet_cloth_alone_and_each_kind_as_often() -> None:
+def test_patterns_are_drawn_on_trusted_quiet_cloth_alone_and_each_kind_as_often() -> None:
     few = photos()
-    restless = np.zeros((6, 3), np.float32)
-    restless[2] = 50
-    examples = planned(few, restless, copies=2, drawn=27, seed=1)
+    checked = laid(few.pictures[2], np.float32(few.masks[2] / 255), "check", np.random.default_rng(3))
+    pictures = np.stack([*few.pictures[:2], checked, *few.pictures[3:]])
+    few = Photos(pictures=pictures, masks=few.masks, trusted=few.trusted, classes=few.classes, names=few.names)
+    labels = np.array([-1, KINDS.index("dots"), -1, -1, 0, -1])
+    own, ground = own_kinds(few, labels)
+    assert own.tolist() == [0, KINDS.index("dots"), -1, 0, 0, -1]
+    assert np.flatnonzero(ground).tolist() == [0, 3, 4]
+    examples = planned(ground, copies=2, drawn=27, seed=1)
     drawn = [example for example in examples if example.drawn >= 0]
     assert len(examples) == 6 * 3 + 27
-    assert {example.row for example in drawn} == {0, 1, 3, 4}
+    assert {example.row for example in drawn} == {0, 3, 4}
     assert np.bincount([example.drawn for example in drawn]).tolist() == [3] * len(KINDS)
     assert [(e.row, e.changed) for e in examples[:3]] == [(0, False), (0, True), (0, True)]
+
+
+def test_labels_are_found_by_the_name_of_the_photo(tmp_path: Path) -> None:
+    told = json.loads(files("models.training").joinpath("patterns.json").read_text("utf-8"))["labels"]
+    assert set(told.values()) <= set(KINDS)
+    name, kind = next(iter(told.items()))
+    (tmp_path / "masks").mkdir()
+    rows = [f"train/{name.replace('.jpg', '.png')},yes", "train/a/unknown.png,yes", "validation/b/other.png,yes"]
+    (tmp_path / "masks" / "index.csv").write_text("\n".join(["mask,trusted", *rows]))
+    assert labels_of(tmp_path, "train").tolist() == [-1, KINDS.index(kind)]
 
 
 def test_an_unchanged_example_is_the_photo_and_a_changed_one_depends_on_its_seed() -> None:
@@ -148,17 +165,20 @@ def maker(folder: Path) -> Maker:
 
 
 def test_what_was_seen_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, quiet = maker(tmp_path), unrest_of(photos())
-    examples = planned(first.photos, quiet, copies=1, drawn=9, seed=3)
-    seen = first.seen(examples, quiet)
+    first, labels = maker(tmp_path), np.array([3, -1, -1, -1, -1, -1])
+    own, ground = own_kinds(first.photos, labels)
+    examples = planned(ground, copies=1, drawn=9, seed=3)
+    seen = first.seen(examples, own, labels)
     assert seen.pooled.shape[0] == len(examples) == len(seen.rows) == len(seen.kinds) == 21
+    assert np.flatnonzero(seen.labelled).tolist() == [0, 1]
+    assert set(seen.kinds[:2]) == {3}
     assert set(seen.kinds[seen.drawn]) == set(range(len(KINDS)))
 
     def refuse(*_: object) -> None:
         raise AssertionError("looked again")
 
     monkeypatch.setattr(Maker, "_look", refuse)
-    assert (maker(tmp_path).seen(examples, quiet).pooled == seen.pooled).all()
+    assert (maker(tmp_path).seen(examples, own, labels).pooled == seen.pooled).all()
 
 
 def separable(count: int, pooled: int = 24) -> Seen:
@@ -174,12 +194,13 @@ def separable(count: int, pooled: int = 24) -> Seen:
         rows=np.concatenate([rows, np.zeros(count, np.int64)]),
         kinds=np.concatenate([np.full(len(rows), -1), kinds]),
         drawn=np.arange(len(rows) + count) >= len(rows),
+        labelled=np.zeros(len(rows) + count, np.bool_),
     )
 
 
 def test_the_heads_learn_patterns_and_to_know_photos_again(tmp_path: Path) -> None:
     plan = Plan(steps=40, learning_rate=5e-3, warmup_steps=5, average=0.9, save_every=40, validate_every=40, seed=4)
-    recipe = AttributesRecipe(plan=plan, hidden=32, embedding=16, pairs=16, patterns=64)
+    recipe = AttributesRecipe(plan=plan, embedding=16, pairs=16, patterns=64)
     seen = separable(90)
     task = AttributesTask(recipe, seen, seen, maker(tmp_path), "product-1")
     state = start(task, plan, torch.device("cpu"))
@@ -201,7 +222,7 @@ class Sight:
 
 
 def test_told_is_a_probability_and_a_unit_vector_whatever_the_company() -> None:
-    net = AttributeNet(AttributeNetConfig(pooled=6, patterns=3, embedding=5, hidden=4))
+    net = AttributeNet(AttributeNetConfig(pooled=6, patterns=3, embedding=5))
     model = AttributeModel(net, name="attributes", version="1", patterns=("a", "b", "c"), product="p")
     told = model.tell([Sight(1), Sight(2)])
     assert model.tell([]) == []

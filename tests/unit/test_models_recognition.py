@@ -216,7 +216,7 @@ class Lines:
 
 
 def heads() -> AttributeModel:
-    net = AttributeNet(AttributeNetConfig(pooled=4, patterns=2, embedding=8, hidden=4))
+    net = AttributeNet(AttributeNetConfig(pooled=4, patterns=2, embedding=8))
     return AttributeModel(net, name="attributes", version="2", patterns=("plain", "check"), product="7")
 
 
