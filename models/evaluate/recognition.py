@@ -18,10 +18,11 @@ from models.colour import delta_e_2000, lab_of
 from models.evaluate.copies import CHANGES
 from models.photo_files import photos_under, read_photo
 from models.pictures import Mask, Picture
-from models.product import ProductModel, Sight
+from models.product import ProductModel
 from models.recognition.attributes import AttributeModel
 from models.recognition.neighbours import NEAR_DUPLICATE
 from models.recognition.palette import main_colours, name_of
+from models.recognition.recognise import Sight
 from models.recolor import recolor
 from models.training.patterns import PAINTERS, laid
 
