@@ -1,17 +1,21 @@
 """Attribute heads: pooling over the product, drawn cloth, and a run of the recipe's task on a few drawn garments."""
 
+import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save
 
+from models.manifest import WeightsEntry, write_manifest
 from models.nets.attributes import AttributeNet, AttributeNetConfig, pool, pooled_size
-from models.nets.product import ProductNet, ProductNetConfig
+from models.nets.product import PRODUCT_NET, ProductNet, ProductNetConfig
 from models.nets.trunk import Features
 from models.pictures import Mask, Picture
 from models.recognition.attributes import AttributeModel
@@ -230,3 +234,47 @@ def test_told_is_a_probability_and_a_unit_vector_whatever_the_company() -> None:
         assert one.patterns.sum() == pytest.approx(1)
         assert np.linalg.norm(one.embedding) == pytest.approx(1)
         assert one.embedding == pytest.approx(alone.embedding, abs=1e-5)
+
+
+def write_photos(folder: Path) -> None:
+    """Three photos with masks in each split, listed as trusted."""
+    few = photos(3)
+    lines = ["mask,trusted"]
+    for split in ("train", "validation"):
+        for place, (picture, mask) in enumerate(zip(few.pictures, few.masks, strict=True)):
+            name = f"{split}/{few.names[place % 2]}/{place}"
+            for kind, pixels in ((f"photos/{name}.jpg", picture[..., ::-1]), (f"masks/{name}.png", mask)):
+                (folder / kind).parent.mkdir(parents=True, exist_ok=True)
+                assert cv2.imwrite(str(folder / kind), pixels)
+            lines.append(f"{name}.png,yes")
+    (folder / "masks" / "index.csv").write_text("\n".join(lines))
+
+
+def write_product(folder: Path, side: int) -> None:
+    """Weights of a product net that never learnt."""
+    body = save(ProductNet(ProductNetConfig(classes=2, trunk="lite0")).state_dict())
+    (folder / "product.safetensors").write_bytes(body)
+    entry = WeightsEntry(
+        file="product.safetensors",
+        sha256=hashlib.sha256(body).hexdigest(),
+        version="1.0-test",
+        architecture=PRODUCT_NET,
+        config={"classes": ["dress", "hat"], "trunk": "lite0", "side": side},
+        licence="Apache-2.0",
+        card="product.md",
+    )
+    write_manifest(folder, {"product": entry})
+
+
+def test_the_recipe_makes_its_task_from_photos_and_the_product_net(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    write_product(tmp_path, side=64)
+    recipe = AttributesRecipe(product=str(tmp_path), stored=SIDE, copies=1, drawn=9, drawn_validation=9, pairs=2)
+    task = recipe.task(tmp_path, tmp_path / "cache")
+    assert task.config()["product"] == "1.0-test"
+    assert task.config()["pooled"] == task.net.mean.numel()
+    batch = task.batch(0)
+    assert batch.first.shape == batch.second.shape == (2, task.net.mean.numel())
+    figures = task.validate(task.net.eval(), torch.device("cpu"))
+    assert figures["n"] == 9
+    assert task.samples(task.net, torch.device("cpu")).shape == (600, 1280, 3)
