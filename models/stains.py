@@ -18,7 +18,7 @@ from models.pictures import Floats, Mask, Picture
 from models.sources import Place, Source
 
 #: Photos are squeezed into a square of this side.
-SIDE = 288
+SIDE = 256
 #: Pictures that go through the net at once.
 _AT_ONCE = {"cpu": 4, "cuda": 64}
 #: Logit from which a pixel belongs to a stain, once its worst place counts as one.

@@ -47,7 +47,7 @@ class StainRecipe:
     photo_weight: float = 0.3
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=2_400,
+            steps=3_000,
             learning_rate=1e-3,
             warmup_steps=150,
             weight_decay=0.01,
