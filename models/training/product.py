@@ -195,6 +195,7 @@ class ProductTask:
             hits.append(seen.classes.argmax(1).cpu() == torch.from_numpy(photos.classes[rows]))
         iou, hit = torch.cat(overlaps), torch.cat(hits).float()
         return {
+            "n": float(len(hit)),
             "iou_mean": float(iou.mean()),
             "iou_p5": float(iou.quantile(0.05)),
             "accuracy": float(hit.mean()),
