@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.checkpoint import Weights, fitted, load_weights
+from models.fold import folded
 from models.nets.product import PRODUCT_NET, STRIDE, ProductNet, ProductNetConfig
 from models.pictures import Mask, Picture
 from models.sight import Sight
@@ -56,7 +57,7 @@ class ProductModel:
         """
         found = load_weights("product", PRODUCT_NET, weights)
         return cls(
-            restored(found),
+            folded(restored(found)),
             name=found.name,
             version=found.entry.version,
             classes=found.entry.config["classes"],
