@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-from models.manifest import MANIFEST, WeightsEntry, bundled_folder, read_versions
-from models.sources import WeightsError
+from models.registry.manifest import MANIFEST, WeightsEntry, bundled_folder, read_versions
+from models.registry.sources import WeightsError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="The weights that are bundled, or those of a folder."
@@ -69,7 +69,7 @@ def show(
 def verify(weights: _Folder = None) -> None:
     """Check hashes, formats, values, nets, cards, and that nothing is unlisted; exit with 1 where a fault is found."""
     # Only this command needs torch, which takes seconds to import.
-    from models.registry import faults  # noqa: PLC0415
+    from models.registry.served import faults  # noqa: PLC0415
 
     folder = weights or bundled_folder()
     found = faults(folder)

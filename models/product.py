@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import Weights, fitted, load_weights
-from models.fold import folded
+from models.compute.fold import folded
 from models.nets.product import PRODUCT_NET, STRIDE, ProductNet, ProductNetConfig
 from models.pictures import Mask, Picture
+from models.registry.checkpoint import Weights, fitted, load_weights
+from models.registry.sources import Place, Source
 from models.sight import Sight
-from models.sources import Place, Source
 
 #: Pictures that go through the net at once; each takes about 60 MB on a CPU at a side of 320 px.
 _AT_ONCE = {"cpu": 8, "cuda": 64}

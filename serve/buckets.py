@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from models.sources import LARGEST, Reader, WeightsError
+from models.registry.sources import LARGEST, Reader, WeightsError
 from serve.settings import ServeSettings
 from serve.storage import s3_client
 
@@ -27,7 +27,7 @@ def client_for(settings: ServeSettings, *, read_timeout_s: float = 20, attempts:
 
 
 def weights_reader(settings: ServeSettings) -> Reader:
-    """Reads `s3://bucket/key` for `models.sources`; `WeightsError` for what cannot be had, or is another scheme."""
+    """Reads `s3://bucket/key`; `WeightsError` for what cannot be had, or is another scheme."""
 
     def read(uri: str) -> bytes:
         address = urlsplit(uri)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.cutout import GrabCut, MaskBackend
 from models.cutout.version import learned_version
-from models.manifest import Source, find_weights
+from models.registry.manifest import Source, find_weights
 from serve.buckets import weights_reader
 from serve.catalog.loader import load_catalog
 from serve.edition import Edition
@@ -65,7 +65,7 @@ class StyleFacts:
 def equip(settings: ServeSettings) -> Edition:
     """Read the catalog and the manifests of the weights; nets are loaded when their stage warms up.
 
-    Raise `CatalogInvalid` or `models.manifest.WeightsError`.
+    Raise `CatalogInvalid` or `models.registry.manifest.WeightsError`.
     """
     facts = style_facts(settings)
     catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=facts.styles)
@@ -119,7 +119,7 @@ def _cutting(settings: ServeSettings, card: ModelRef) -> Cutting:
 
 
 def _load_style(settings: ServeSettings) -> StyleNet:
-    from models.style_transfer import StyleTransfer as Net  # noqa: PLC0415
+    from models.styles.transfer import StyleTransfer as Net  # noqa: PLC0415
 
     source = _source(settings, settings.style_weights)
     return Net.load(device=settings.device, weights=source, fixed_batch=_fixed_batch(settings))

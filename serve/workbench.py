@@ -95,7 +95,7 @@ def warming(edition: Edition, computes: Collection[str]) -> Callable[[], None]:
 def _preparation(settings: ServeSettings) -> Callable[[], None]:
     def prepare() -> None:
         # Only replicas that compute may pay for torch.
-        from models.device import prepare_compute_thread  # noqa: PLC0415
+        from models.compute.device import prepare_compute_thread  # noqa: PLC0415
 
         prepare_compute_thread(settings.device, threads=settings.threads, deterministic=settings.deterministic)
 

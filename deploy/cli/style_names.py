@@ -1,7 +1,7 @@
 """The styles that the style net knows, without loading the net."""
 
 from deploy.errors import DeployError
-from models.manifest import WeightsError
+from models.registry.manifest import WeightsError
 from serve.equipment import style_facts
 from serve.settings import ServeSettings
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bench.nets import Subject
-from models.fold import folded
+from models.compute.fold import folded
 
 Call = Callable[[], object]
 #: What all others are held against: the net as it is, channel by channel in memory, in float32.

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import fitted, load_weights
 from models.nets.inpainting import INPAINTING_NET, InpaintingNet, InpaintingNetConfig
 from models.nets.product import PRODUCT_NET, ProductNet, ProductNetConfig
 from models.nets.quality import QUALITY_NET, QualityNet, QualityNetConfig
 from models.nets.restoration import RESTORATION_NET, RestorationNet, RestorationNetConfig
 from models.nets.style import StyleNet, StyleNetConfig
-from models.sources import WeightsError
-from models.style_transfer import ARCHITECTURE as STYLE_NET
+from models.registry.checkpoint import fitted, load_weights
+from models.registry.sources import WeightsError
+from models.styles.transfer import ARCHITECTURE as STYLE_NET
 
 _SIDE = 512
 Config = Mapping[str, Any]

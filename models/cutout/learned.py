@@ -12,8 +12,8 @@ from models.cutout.version import learned_version
 from models.matting import EDGE_SIDE, refine
 from models.pictures import Mask, Picture
 from models.product import ProductModel
+from models.registry.sources import Place, Source
 from models.sight import Sight
-from models.sources import Place, Source
 
 #: The mask is carried to the photo's edges from at most this long side.
 _WORK_SIDE = 640
@@ -39,7 +39,7 @@ class LearnedCutout:
     def load(
         cls, device: str = "cpu", weights: Source | Place | None = None, fixed_batch: int | None = None
     ) -> "LearnedCutout":
-        """The bundled product net, or the one in `weights`; raise `models.manifest.WeightsError`."""
+        """The bundled product net, or the one in `weights`; raise `models.registry.manifest.WeightsError`."""
         return cls(ProductModel.load(device, weights, fixed_batch))
 
     def cut(self, pictures: Sequence[Picture]) -> list[Cutout]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models.cutout.backend import Cutout
 from models.matting import EDGE_SIDE, refine
 from models.pictures import Floats, Mask, Picture
-from models.sources import Place, Source, WeightsError, read_bytes, refuse_pickle, require_hash
+from models.registry.sources import Place, Source, WeightsError, read_bytes, refuse_pickle, require_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.artefacts import noise_of
 from models.enhance import exposure, white_balance
 from models.enhance.detail import edge_width, sharpened, sharpening, smoothed, smoothing
 from models.enhance.gate import Bounds, Gate, Look
 from models.enhance.view import view_of
 from models.matting import window_of
 from models.pictures import Mask, Picture
+from models.quality.artefacts import noise_of
 
 #: Shares of a correction that are tried, until one does no harm.
 _SHARES = (1.0, 0.6, 0.3)

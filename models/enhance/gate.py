@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.artefacts import noise_of
 from models.colour import delta_e_2000, to_lab
 from models.matting import window_of
 from models.pictures import Floats, Mask, Picture
+from models.quality.artefacts import noise_of
 
 #: Structure and colour are compared at this long side.
 _SIDE = 256

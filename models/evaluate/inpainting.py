@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluate.restoration import chosen
-from models.inpainting import Inpainter
 from models.photo_files import photos_under, read_mask, read_photo
 from models.pictures import Mask, Picture
-from models.stains import StainDetector
+from models.repair.inpainting import Inpainter
+from models.repair.stains import StainDetector
 from models.training.blemishes import KINDS, Blemish, blemished, blot, scratch
 
 #: OpenCV's methods, each with the reaches that are tried; the best of all counts, for each photo anew.

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from models.evaluate.unseen import UNSEEN
 from models.photo_files import photos_under, read_mask, read_photo
 from models.pictures import Picture
-from models.quality_net import Judgement, QualityModel
-from models.ranks import auc, order, spearman
+from models.quality.judge import Judgement, QualityModel
+from models.quality.ranks import auc, order, spearman
 from models.training.composites import composed_pair
 from models.training.distortions import LEVELS, TRAINED, Distortion, jpeg
 

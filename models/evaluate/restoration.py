@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.photo_files import photos_under, read_photo
 from models.pictures import Picture
-from models.restoration import Restorer
+from models.repair.restoration import Restorer
 
 #: Strength of OpenCV's non-local means, as a share of the noise: what gave the highest PSNR on training photos.
 NLM_STRENGTH = {10: 0.5, 25: 0.7, 50: 0.6}

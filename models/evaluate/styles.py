@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.filters import FILTERS
 from models.losses import psnr, ssim
 from models.photo_files import photos_under, read_mask, read_photo
 from models.pictures import Picture
 from models.product import ProductModel
-from models.sources import WeightsError
-from models.style_transfer import StyleTransfer
+from models.registry.sources import WeightsError
+from models.styles.filters import FILTERS
+from models.styles.transfer import StyleTransfer
 
 #: Styles made of dots, lines or pieces of a fixed screen: a dot half a pixel off costs PSNR that no eye sees.
 SCREENED = frozenset({"engraving", "stipple", "halftone", "comic", "riso", "cross_stitch", "pointillism"})

@@ -7,8 +7,8 @@ per style after Dumoulin, Shlens and Kudlur, "A learned representation for artis
 - No instance normalisation. Its statistics depend on how much white surrounds the product and on the picture's size;
   the teachers are local filters, so the net is local too: a crop is redrawn exactly as the whole picture is.
 - Bilinear resizing in the head: a PixelShuffle head dithers with a period of 2 px.
-- Fixed texture fields enter beside the picture (models.textures), so that grain and hatching are drawn, not averaged.
-  Which fields is the style's own choice.
+- Fixed texture fields enter beside the picture (models.styles.textures), so that grain and hatching are drawn, not
+  averaged. Which fields is the style's own choice.
 - The last two layers belong to each style alone: they lay the ink of a screen or the thread of a stitch at full size,
   and cost no time, for a picture passes through its own only.
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.checkpoint import fitted, load_weights
-from models.manifest import WeightsError
 from models.nets.attributes import ATTRIBUTE_NET, AttributeNet, AttributeNetConfig
-from models.sources import Place, Source
+from models.registry.checkpoint import fitted, load_weights
+from models.registry.manifest import WeightsError
+from models.registry.sources import Place, Source
 
 
 class HasFeatures(Protocol):

@@ -13,7 +13,7 @@ from models.recognition.attributes import AttributeModel, Told
 from models.recognition.facts import ColourFact, Evidence, Facts
 from models.recognition.palette import main_colours
 from models.recognition.reader import NoReader, Reader, Reading, TextLine, share_inside
-from models.sources import Place, Source
+from models.registry.sources import Place, Source
 
 #: Raise it when colours or their names may change.
 PALETTE = "palette 1.0"

@@ -1,7 +1,7 @@
 """Measure the figures of noise and JPEG blocks: `python -m models.training.artefacts --data ../shared`.
 
-Prints how `models/artefacts.py` tells validation photos as they are from the same photos with noise added or compressed
-again: what the limits in `serve/catalog/quality.yaml` were chosen from.
+Prints how `models/quality/artefacts.py` tells validation photos as they are from the same photos with noise added or
+compressed again: what the limits in `serve/catalog/quality.yaml` were chosen from.
 """
 
 import argparse
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.artefacts import blockiness_of, noise_of
 from models.pictures import Picture
+from models.quality.artefacts import blockiness_of, noise_of
 from models.training.cutouts import trusted
 from models.training.enhancement import compressed, noisy
 

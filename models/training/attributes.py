@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.checkpoint import load_weights
 from models.nets.attributes import ATTRIBUTE_NET, AttributeNet, AttributeNetConfig
 from models.nets.product import PRODUCT_NET
 from models.pictures import Picture
 from models.product import restored
+from models.registry.checkpoint import load_weights
 from models.training.attribute_examples import KINDS, Maker, Seen, labels_of, own_kinds, planned
 from models.training.loop import Group, Plan
 from models.training.photos import Disturbance, load_photos

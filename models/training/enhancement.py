@@ -20,7 +20,7 @@ from models.enhance.exposure import signs as light_signs
 from models.enhance.view import LINEAR, LUMA, view_of
 from models.enhance.white_balance import signs as cast_signs
 from models.pictures import Floats, Mask, Picture
-from models.quality import ssim
+from models.quality.measures import ssim
 from models.training.cutouts import trusted
 
 Damage = Callable[[Picture, np.random.Generator], Picture]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from models.manifest import WeightsEntry, enlist
+from models.registry.manifest import WeightsEntry, enlist
 from models.training.card import LICENCE, command, model_card
 from models.training.loop import State, Task
 from models.training.recipe import Recipe

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.inpainting import fillings
 from models.nets.inpainting import INPAINTING_NET, InpaintingNet, InpaintingNetConfig
 from models.pictures import Floats, Picture
+from models.repair.inpainting import fillings
 from models.training.blemishes import blot, scratch
 from models.training.degradations import in_any_light
 from models.training.loop import Group, Plan

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from models.crops import crop_places
 from models.pictures import Mask, Picture
-from models.quality_net import View, Viewed
+from models.quality.crops import crop_places
+from models.quality.judge import View, Viewed
 from models.training.distortions import TRAINED, jpeg
 
 #: The type of an undamaged picture, before those of `TRAINED`.

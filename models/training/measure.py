@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.filters import FILTERS
 from models.losses import psnr, ssim
 from models.pictures import Picture
-from models.style_transfer import StyleTransfer
+from models.styles.filters import FILTERS
+from models.styles.transfer import StyleTransfer
 
 #: Nothing is compared nearer to the frame, where neither net nor teacher sees what it needs.
 _RIM = 24

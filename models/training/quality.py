@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.crops import crop_places
 from models.nets.quality import QUALITY_NET, Felt, QualityNet, QualityNetConfig
 from models.pictures import Mask, Picture
-from models.quality_net import View, Viewed, batch_of
-from models.ranks import auc, order, spearman
+from models.quality.crops import crop_places
+from models.quality.judge import View, Viewed, batch_of
+from models.quality.ranks import auc, order, spearman
 from models.training.composites import Composites, load_composites
 from models.training.distortions import LEVELS, TRAINED
 from models.training.ladders import NAMELESS, NONE, Rung, as_stored, ladder, ranking, retold

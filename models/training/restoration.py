@@ -85,7 +85,7 @@ class RestorationRecipe:
             "licence": "Apache-2.0; trained from scratch.",
             "limits": "The photos are JPEGs themselves, so traces of good JPEGs count as clean. Text and faces were "
             "not trained on apart. Strong blur is made less, not undone; nothing is invented.",
-            "use": "Photos of products before they are cut out; behind the gate of models.restoration.",
+            "use": "Photos of products before they are cut out; behind the gate of models.repair.restoration.",
         }
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from models.losses import soft_iou
 from models.nets.stains import STAIN_NET, StainNet, StainNetConfig
 from models.pictures import Floats, Picture
-from models.stains import SIDE, squeezed
+from models.repair.stains import SIDE, squeezed
 from models.training.blemishes import blemished
 from models.training.loop import Group, Plan
 from models.training.photos import Disturbance, Photos, as_taken, in_other_light, load_photos, place, warp

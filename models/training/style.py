@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.filters import FILTERS
 from models.losses import gradient_difference, multiscale_dissimilarity
 from models.nets.style import StyleNet, StyleNetConfig
 from models.pictures import Picture
-from models.style_transfer import ARCHITECTURE, StyleTransfer
-from models.textures import sheet, textures
+from models.styles.filters import FILTERS
+from models.styles.textures import sheet, textures
+from models.styles.transfer import ARCHITECTURE, StyleTransfer
 from models.training.loop import Group, Plan
 from models.training.measure import Taught, as_tensor, measure, sample_grid, teach
 from models.training.scenes import find_samples
@@ -86,8 +86,8 @@ class StyleRecipe:
                 "CC0 photos of clothes (clothing-dataset-small, Alexey Grigorev and contributors), only those with a "
                 f"trusted mask; {self.windows} windows of {self.window} px at the served scale (long side 800 to 1,100 "
                 "px), half raw photos, half garments cut out on white or light seamless backgrounds. The masks were "
-                "made with IS-Net (general use). The targets are our own drawing filters (`models/filters`), written "
-                "from the literature: no painting, no artist's style and no pretrained weights went in."
+                "made with IS-Net (general use). The targets are our own drawing filters (`models/styles/filters`), "
+                "written from the literature: no painting, no artist's style and no pretrained weights went in."
             ),
             "use": (
                 "Mood and advertising pictures of products at about 1,000 px, whole or background only. Not where "

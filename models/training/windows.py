@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.filters import FILTERS
 from models.pictures import Picture
-from models.textures import TILE
+from models.styles.filters import FILTERS
+from models.styles.textures import TILE
 from models.training.scenes import Sample, render_window
 
 #: What the teachers see around a window, so that its rim is drawn as inside a whole picture.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from models.memory import is_out_of_memory, release_memory
+from models.compute.memory import is_out_of_memory, release_memory
 from serve.errors import DeadlineExceeded, OutOfMemory, ServeError, StageFailed
 from serve.interfaces import Shot, ShotFailure, Stage
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.artefacts import blockiness_of, noise_of
+from models.compute.memory import is_out_of_memory
 from models.cutout import Cutout, MaskBackend
-from models.memory import is_out_of_memory
+from models.quality.artefacts import blockiness_of, noise_of
 from models.recognition.facts import Facts
 from models.sight import Sight
 from serve.interfaces import Mask, Picture

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 import cv2
 import numpy as np
 
-from models.artefacts import noise_of
 from models.backdrops import Backdrop, InScene, Plain
 from models.enhance import Parts, enhance
+from models.quality.artefacts import noise_of
 from models.recolor import recolor
 from models.scenes.registry import SCENES
 from models.studio import compose

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from models.memory import is_out_of_memory
+from models.compute.memory import is_out_of_memory
 from serve.errors import StageFailed
 from serve.interfaces import Shot, ShotFailure
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from models.quality import measure
+from models.quality.measures import measure
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Variant
 from serve.interfaces import Shot, ShotFailure

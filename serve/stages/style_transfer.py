@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.style_blend import Where, laid
+from models.styles.blend import Where, laid
 from serve.catalog.operations import Style
 from serve.catalog.recipe import Variant
 from serve.interfaces import Picture, Shot, ShotFailure
@@ -24,7 +24,7 @@ class StyleCard(Card, Protocol):
 
 
 class StyleNet(Model, Protocol):
-    """What this stage needs of a style net; `models.style_transfer.StyleTransfer` is one."""
+    """What this stage needs of a style net; `models.styles.transfer.StyleTransfer` is one."""
 
     def apply(self, pictures: Sequence[Picture], styles: Sequence[str]) -> list[Picture]:
         """Redraw each picture in the style of the same place; sizes stay."""

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.manifest import bundled_folder
+from models.registry.manifest import bundled_folder
 from tests.support.photos import garment, photo_server
 from tests.support.serve_apps import Applications, application, applications, catalog
 from tests.support.servers import StoreServer

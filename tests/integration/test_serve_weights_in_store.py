@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from models.manifest import Source, WeightsError, bundled_folder, find_weights
-from models.sources import read_bytes
-from models.style_transfer import StyleTransfer
+from models.registry.manifest import Source, WeightsError, bundled_folder, find_weights
+from models.registry.sources import read_bytes
+from models.styles.transfer import StyleTransfer
 from serve.buckets import client_for, weights_reader
 from serve.settings import ServeSettings
 from tests.support.servers import StoreServer

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.torch import save
 from torch import nn
 
-from models.manifest import WeightsEntry, enlist
+from models.registry.manifest import WeightsEntry, enlist
 from serve.interfaces import Picture
 
 

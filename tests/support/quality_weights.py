@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from models.manifest import WeightsEntry, enlist
 from models.nets.quality import QUALITY_NET, QualityNet, QualityNetConfig
+from models.registry.manifest import WeightsEntry, enlist
 from models.training.distortions import TRAINED
 
 TYPES = ("none", *TRAINED)

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from models.manifest import WeightsEntry, write_manifest
 from models.nets.attributes import AttributeNet, AttributeNetConfig, pool, pooled_size
 from models.nets.product import PRODUCT_NET, ProductNet, ProductNetConfig
 from models.nets.trunk import Features
 from models.pictures import Mask, Picture
 from models.recognition.attributes import AttributeModel
+from models.registry.manifest import WeightsEntry, write_manifest
 from models.training.attribute_examples import KINDS, Example, Maker, Seen, labels_of, made, own_kinds, planned, unrest
 from models.training.attributes import AttributesRecipe, AttributesTask
 from models.training.loop import Plan, start, train

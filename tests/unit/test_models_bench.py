@@ -13,7 +13,7 @@ from models.bench import timing
 from models.bench.modes import MODES, PLAIN
 from models.bench.nets import ENTRIES, Entry, Subject, subject
 from models.bench.timing import take_turns
-from models.fold import folded
+from models.compute.fold import folded
 from models.nets.product import ProductNet, ProductNetConfig
 from models.nets.trunk import conv_norm
 

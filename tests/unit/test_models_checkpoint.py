@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from models.checkpoint import fitted, load_weights
-from models.manifest import MANIFEST, Source, WeightsError, bundled_folder, read_manifest
-from models.style_transfer import ARCHITECTURE, StyleTransfer
+from models.registry.checkpoint import fitted, load_weights
+from models.registry.manifest import MANIFEST, Source, WeightsError, bundled_folder, read_manifest
+from models.styles.transfer import ARCHITECTURE, StyleTransfer
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.artefacts import blockiness_of, noise_of
 from models.colour import delta_e_2000, to_lab
 from models.enhance import Parts, enhance
 from models.enhance.exposure import expose
 from models.enhance.gate import Bounds, Change, Gate
 from models.enhance.white_balance import balance
 from models.pictures import Mask, Picture
+from models.quality.artefacts import blockiness_of, noise_of
 from models.training.enhancement import blurred, compressed, lit, noisy
 
 SIZE = 256

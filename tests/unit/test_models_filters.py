@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.filters import FILTERS
-from models.texture_fields.cells import REACH
-from models.textures import NAMES, SHEETS, TILE, sheet, textures
+from models.styles.fields.cells import REACH
+from models.styles.filters import FILTERS
+from models.styles.textures import NAMES, SHEETS, TILE, sheet, textures
 
 STYLES = sorted(FILTERS)
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models import inpainting
 from models.evaluate import inpainting as evaluation
-from models.inpainting import Inpainter, fillings
 from models.nets.inpainting import INPAINTING_NET, InpaintingNet, InpaintingNetConfig
 from models.nets.stains import STAIN_NET, StainNet, StainNetConfig
-from models.sources import WeightsError
+from models.registry.sources import WeightsError
+from models.repair import inpainting
+from models.repair.inpainting import Inpainter, fillings
 from models.training import loop
 from models.training.inpainting import InpaintingRecipe, holes_like_blemishes
 from tests.support.model_data import cloth, write_photos, write_weights

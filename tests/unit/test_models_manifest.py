@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.manifest import (
+from models.registry.manifest import (
     MANIFEST,
     Source,
     WeightsEntry,
@@ -21,7 +21,7 @@ from models.manifest import (
     read_versions,
     write_manifest,
 )
-from models.sources import read_bytes, refuse_pickle, require_hash, split, within
+from models.registry.sources import read_bytes, refuse_pickle, require_hash, split, within
 
 ENTRY = WeightsEntry(
     file="toy.safetensors", sha256="0" * 64, version="1", architecture="toy", config={}, licence="MIT", card="toy.md"
@@ -180,6 +180,8 @@ def test_folder_and_name_of_a_uri_make_it_again(folder: str, name: str) -> None:
 
 
 def test_the_manifest_is_read_without_torch() -> None:
-    code = "import sys, models.manifest as m; m.read_versions(m.bundled_folder()); print('torch' in sys.modules)"
+    code = (
+        "import sys, models.registry.manifest as m; m.read_versions(m.bundled_folder()); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

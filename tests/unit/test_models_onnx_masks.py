@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from models.cutout.onnx_masks import LAYOUTS, OnnxCutout, confidence_of, mask_of
 from models.pictures import Mask, Picture
-from models.sources import Source, WeightsError
+from models.registry.sources import Source, WeightsError
 
 #: Mean, spread and divisor of the levels as the authors publish them; the picture's highest level is 200.
 PUBLISHED = {

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.own_style import OwnStyle
-from models.patches import PatchBook, enlarged, revoted
+from models.styles.own import OwnStyle
+from models.styles.patches import PatchBook, enlarged, revoted
 
 
 def painting(side: int = 96) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_any_size_comes_back_in_its_own_size(own: OwnStyle, height: int, width: 
 
 
 def test_a_large_picture_is_drawn_small_and_the_change_enlarged(own: OwnStyle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.own_style.LARGEST", 40)
+    monkeypatch.setattr("models.styles.own.LARGEST", 40)
     drawn = own.apply(shirt())
     assert drawn.shape == shirt().shape
     assert drawn[:8].min() == 255

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.precision import has_bfloat16, narrow
+from models.compute.precision import has_bfloat16, narrow
 
 CPU = torch.device("cpu")
 

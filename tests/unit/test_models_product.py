@@ -14,11 +14,11 @@ from safetensors.torch import save
 from models.cutout.certainty import certainty, signs
 from models.cutout.learned import LearnedCutout
 from models.cutout.regions import without_crumbs
-from models.manifest import WeightsEntry, WeightsError, write_manifest
 from models.nets.product import PRODUCT_NET, ProductNet, ProductNetConfig
 from models.nets.trunk import Trunk
 from models.pictures import Picture
 from models.product import ProductModel, squeezed, unbarred
+from models.registry.manifest import WeightsEntry, WeightsError, write_manifest
 
 CLASSES = ("cap", "shirt", "shoe")
 SIDE = 64

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.pictures import Mask, Picture
-from models.quality import Measurements, measure
+from models.quality.measures import Measurements, measure
 
 WHITE = (255, 255, 255)
 

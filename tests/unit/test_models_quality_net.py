@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.crops import crop, crop_places
-from models.manifest import WeightsError, enlist, read_manifest
 from models.nets.quality import QualityNet, QualityNetConfig, residue
 from models.pictures import Mask, Picture
-from models.quality_net import NOTHING, Judgement, QualityModel
-from models.ranks import auc, order, ranks, spearman
+from models.quality.crops import crop, crop_places
+from models.quality.judge import NOTHING, Judgement, QualityModel
+from models.quality.ranks import auc, order, ranks, spearman
+from models.registry.manifest import WeightsError, enlist, read_manifest
 from tests.support.quality_weights import TYPES, write_weights
 
 NUMBERS = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=30)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.evaluate import quality as evaluate
 from models.evaluate.unseen import UNSEEN
 from models.pictures import Picture
-from models.quality_net import Judgement, View
+from models.quality.judge import Judgement, View
 from models.training.composites import badly_cut, composed_pair
 from models.training.distortions import LEVELS, TRAINED
 from models.training.ladders import NAMELESS, ladder, ranking, retold

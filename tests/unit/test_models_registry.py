@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save, save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from models import registry
 from models.__main__ import app
-from models.checkpoint import fitted, load_weights
-from models.manifest import MANIFEST, WeightsEntry, bundled_folder, read_manifest, write_manifest
-from models.registry import faults, serve
-from models.sources import WeightsError
+from models.registry.checkpoint import fitted, load_weights
+from models.registry.manifest import MANIFEST, WeightsEntry, bundled_folder, read_manifest, write_manifest
+from models.registry.served import faults, serve
+from models.registry.served import served as registry
+from models.registry.sources import WeightsError
 
 runner = CliRunner()
 TOY = WeightsEntry(

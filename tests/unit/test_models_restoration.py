@@ -11,11 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import restoration
 from models.evaluate import restoration as evaluation
 from models.nets.restoration import DAMAGES, RESTORATION_NET, Judged, RestorationNet, RestorationNetConfig
-from models.restoration import Restorer
-from models.sources import WeightsError
+from models.registry.sources import WeightsError
+from models.repair import restoration
+from models.repair.restoration import Restorer
 from models.training import loop
 from models.training.degradations import (
     Damage,

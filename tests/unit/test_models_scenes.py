@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.backdrops import InScene
 from models.colour import delta_e_2000, to_lab
 from models.pictures import Floats, Mask, Picture
-from models.quality import measure
+from models.quality.measures import measure
 from models.scenes.frame import Frame, blurred, noise, octaves
 from models.scenes.light import Light, Side, falloff
 from models.scenes.painting import backdrop

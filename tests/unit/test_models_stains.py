@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from models.nets.stains import STAIN_NET, StainNet, StainNetConfig
-from models.sources import WeightsError
-from models.stains import SIDE, StainDetector
+from models.registry.sources import WeightsError
+from models.repair.stains import SIDE, StainDetector
 from models.training import loop, stains
 from models.training.blemishes import KINDS, blemished, blot, scratch
 from models.training.stains import StainRecipe, printed, stained

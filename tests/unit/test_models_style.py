@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import style_transfer
 from models.nets.style import StyleNet, StyleNetConfig
-from models.style_blend import laid
-from models.style_transfer import StyleTransfer
+from models.styles import transfer as style_transfer
+from models.styles.blend import laid
+from models.styles.transfer import StyleTransfer
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from models.manifest import read_manifest
+from models.registry.manifest import read_manifest
 from models.training import __main__ as training
 from models.training import board
 from models.training.charts import Chart, Series, draw, smoothed, ticks

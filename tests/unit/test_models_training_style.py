@@ -10,10 +10,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from models.filters import FILTERS
 from models.losses import gradient_difference, multiscale_dissimilarity, psnr, ssim
-from models.style_transfer import StyleTransfer
-from models.textures import sheet, textures
+from models.styles.filters import FILTERS
+from models.styles.textures import sheet, textures
+from models.styles.transfer import StyleTransfer
 from models.training.loop import Plan
 from models.training.measure import measure, teach
 from models.training.record import read_record

@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from models.manifest import MANIFEST, WeightsError, bundled_folder, read_manifest, write_manifest
+from models.registry.manifest import MANIFEST, WeightsError, bundled_folder, read_manifest, write_manifest
 from serve.catalog.loader import CatalogInvalid
 from serve.errors import ComputeStuck
 from serve.interfaces import Caller

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from models.filters.canvas import Origin, paper, to_bytes, unit
 from models.pictures import Picture
-from models.strokes import blur, coverage, flatten, folds, ink_lines, luma, saturate
+from models.styles.filters.canvas import Origin, paper, to_bytes, unit
+from models.styles.strokes import blur, coverage, flatten, folds, ink_lines, luma, saturate
 
 
 def poster(picture: Picture, origin: Origin = (0, 0)) -> Picture:

@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from models.texture_fields import cells, noise, screens
-from models.texture_fields.tile import TILE, Field
+from models.styles.fields import cells, noise, screens
+from models.styles.fields.tile import TILE, Field
 
 __all__ = ["NAMES", "SHEETS", "TILE", "Field", "sheet", "textures"]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from models.filters.canvas import Origin, paper, to_bytes, unit
 from models.pictures import Picture
-from models.strokes import coverage, flatten, folds, ink_lines, luma
+from models.styles.filters.canvas import Origin, paper, to_bytes, unit
+from models.styles.strokes import coverage, flatten, folds, ink_lines, luma
 
 
 def engraving(picture: Picture, origin: Origin = (0, 0)) -> Picture:

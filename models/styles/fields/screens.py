@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from models.texture_fields.tile import TILE, Field, evenly, grid
+from models.styles.fields.tile import TILE, Field, evenly, grid
 
 #: Waves per tile, (across, down): some 6 px apart at 15, 75, 0 and 45 degrees.
 _DOTS = {"cyan": (77, 21), "magenta": (21, 77), "yellow": (80, 0), "key": (56, 56), "dots": (40, 40)}

@@ -8,12 +8,12 @@ laid down in proportion to darkness, so a seamless background keeps clean. `orig
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from models.filters.canvas import Filter, Origin
-from models.filters.crafted import cross_stitch, pointillism
-from models.filters.drawn import crayon, delft, ink, pastel, pencil
-from models.filters.engraved import engraving, stipple
-from models.filters.painted import oil, watercolour
-from models.filters.printed import comic, halftone, poster, riso
+from models.styles.filters.canvas import Filter, Origin
+from models.styles.filters.crafted import cross_stitch, pointillism
+from models.styles.filters.drawn import crayon, delft, ink, pastel, pencil
+from models.styles.filters.engraved import engraving, stipple
+from models.styles.filters.painted import oil, watercolour
+from models.styles.filters.printed import comic, halftone, poster, riso
 
 __all__ = ["FILTERS", "Filter", "Origin"]
 

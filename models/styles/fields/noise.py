@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from models.texture_fields.tile import TILE, Field, evenly
+from models.styles.fields.tile import TILE, Field, evenly
 
 _SEED = 20_070_701
 

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.texture_fields.tile import TILE, Field, grid
+from models.styles.fields.tile import TILE, Field, grid
 
 #: Pixels that the ends of `x` and `y` stand for.
 REACH = 12.0

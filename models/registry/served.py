@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import read_weights
-from models.manifest import MANIFEST, Found, WeightsEntry, bundled_folder, read_versions
-from models.sources import Place, Source, WeightsError
+from models.registry.checkpoint import read_weights
+from models.registry.manifest import MANIFEST, Found, WeightsEntry, bundled_folder, read_versions
+from models.registry.sources import Place, Source, WeightsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,11 @@ class Served:
 SERVED = {
     "attribute-heads": Served("models.recognition.attributes", "AttributeModel", on_device=False),
     "lite-product": Served("models.product", "ProductModel"),
-    "pu2-inpainting": Served("models.inpainting", "Inpainter"),
-    "pu2-quality": Served("models.quality_net", "QualityModel"),
-    "pu2-restoration": Served("models.restoration", "Restorer"),
-    "pu2-style": Served("models.style_transfer", "StyleTransfer"),
+    "pu2-inpainting": Served("models.repair.inpainting", "Inpainter"),
+    "pu2-quality": Served("models.quality.judge", "QualityModel"),
+    "pu2-restoration": Served("models.repair.restoration", "Restorer"),
+    "pu2-stains": Served("models.repair.stains", "StainDetector"),
+    "pu2-style": Served("models.styles.transfer", "StyleTransfer"),
 }
 #: All bundled files together, in bytes.
 ROOM = 60_000_000

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from models.pictures import Picture
-from models.strokes import Field
-from models.textures import sheet, textures
+from models.styles.strokes import Field
+from models.styles.textures import sheet, textures
 
 Origin = tuple[int, int]
 #: (picture `uint8 [H, W, 3]` sRGB, (row, column) of its first pixel on the textures) -> the picture redrawn.

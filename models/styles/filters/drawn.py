@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from models.filters.canvas import Origin, paper, to_bytes, unit
 from models.pictures import Picture
-from models.strokes import (
+from models.styles.filters.canvas import Origin, paper, to_bytes, unit
+from models.styles.strokes import (
     blur,
     contours,
     coverage,

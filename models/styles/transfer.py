@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import Weights, fitted, load_weights
 from models.nets.style import STRIDE, StyleNet, StyleNetConfig
 from models.pictures import Mask, Picture
-from models.sources import Place, Source
-from models.style_blend import Where, laid
-from models.textures import sheet, textures
+from models.registry.checkpoint import Weights, fitted, load_weights
+from models.registry.sources import Place, Source
+from models.styles.blend import Where, laid
+from models.styles.textures import sheet, textures
 
 Window = tuple[slice, slice]
 
@@ -62,7 +62,7 @@ class StyleTransfer:
         With `fixed_batch` every batch of a size goes through the net with the same number of pictures (at most so
         many), filled up with copies: kernels are chosen by shape, so a picture then comes out the same, bit by bit, in
         whatever company.
-        Raise `models.manifest.WeightsError` where they are missing, altered or do not fit.
+        Raise `models.registry.manifest.WeightsError` where they are missing, altered or do not fit.
         """
         loaded = load_weights("style", ARCHITECTURE, weights)
         styles = loaded.entry.config.get("styles", ())
@@ -87,7 +87,7 @@ class StyleTransfer:
         """Redraw each picture in the style of the same position; the results have the pictures' own sizes, in order.
 
         `strength`, `masks` (float32 [H, W] in 0..1, 1 on the product) and `where` say how much of the drawing is laid
-        over the picture and on which part, see `models.style_blend.laid`; the first and the last are for all pictures
+        over the picture and on which part, see `models.styles.blend.laid`; the first and the last are for all pictures
         or one for each.
         Only the part around what is not pure white goes through the net; the rest cannot change. Parts of equal size go
         together. Raise `ValueError` for an unknown style, for lists of different length, for anything that is not uint8

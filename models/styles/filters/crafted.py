@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from models.filters.canvas import Origin, paper, to_bytes, unit
 from models.pictures import Picture
-from models.strokes import Field, blur, flatten, saturate
-from models.texture_fields.cells import REACH
+from models.styles.fields.cells import REACH
+from models.styles.filters.canvas import Origin, paper, to_bytes, unit
+from models.styles.strokes import Field, blur, flatten, saturate
 
 
 def cross_stitch(picture: Picture, origin: Origin = (0, 0)) -> Picture:

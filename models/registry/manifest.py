@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from models.sources import Place, Reader, Source, WeightsError, read_bytes, refuse_pickle, split, within
+from models.registry.sources import Place, Reader, Source, WeightsError, read_bytes, refuse_pickle, split, within
 
 __all__ = ["MANIFEST", "Found", "Source", "WeightsEntry", "WeightsError", "bundled_folder", "enlist", "find_weights"]
 __all__ += ["read_manifest", "read_versions", "write_manifest"]

@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import Tensor, nn
 
-from models.manifest import Found, WeightsEntry, find_weights
-from models.sources import Place, Source, WeightsError, read_bytes, require_hash
+from models.registry.manifest import Found, WeightsEntry, find_weights
+from models.registry.sources import Place, Source, WeightsError, read_bytes, require_hash
 
 Net = TypeVar("Net", bound=nn.Module)
 #: Stored to save room; computed with in float32.

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.patches import SIDE, PatchBook, enlarged, revoted
 from models.pictures import Floats, Mask, Picture
-from models.style_blend import Where, laid
+from models.styles.blend import Where, laid
+from models.styles.patches import SIDE, PatchBook, enlarged, revoted
 
 #: Drawn at most at this long side; larger pictures get the change enlarged. Bounds time and memory.
 LARGEST = 1024

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import fitted, load_weights
 from models.nets.stains import STAIN_NET, StainNet, StainNetConfig
 from models.pictures import Floats, Mask, Picture
-from models.sources import Place, Source
+from models.registry.checkpoint import fitted, load_weights
+from models.registry.sources import Place, Source
 
 #: Photos are squeezed into a square of this side.
 SIDE = 256
@@ -57,7 +57,7 @@ class StainDetector:
     def load(cls, device: str = "cpu", source: Source | Place | None = None) -> "StainDetector":
         """Load weights onto a torch device; the bundled ones where `source` is None.
 
-        Raise `models.sources.WeightsError` where they are missing, altered or do not fit.
+        Raise `models.registry.sources.WeightsError` where they are missing, altered or do not fit.
         """
         loaded = load_weights("stains", STAIN_NET, source)
         sizes = loaded.entry.config.items()

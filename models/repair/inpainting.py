@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import fitted, load_weights
 from models.nets.inpainting import INPAINTING_NET, InpaintingNet, InpaintingNetConfig
 from models.pictures import Floats, Mask, Picture
-from models.sources import Place, Source
+from models.registry.checkpoint import fitted, load_weights
+from models.registry.sources import Place, Source
 
 Window = tuple[slice, slice]
 Hole = NDArray[np.bool_]
@@ -42,7 +42,7 @@ class Inpainter:
     def load(cls, device: str = "cpu", source: Source | Place | None = None) -> "Inpainter":
         """Load weights onto a torch device; the bundled ones where `source` is None.
 
-        Raise `models.sources.WeightsError` where they are missing, altered or do not fit.
+        Raise `models.registry.sources.WeightsError` where they are missing, altered or do not fit.
         """
         loaded = load_weights("inpainting", INPAINTING_NET, source)
         sizes = loaded.entry.config.items()

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from models.filters.canvas import Origin, paper, to_bytes, unit
 from models.pictures import Picture
-from models.strokes import blur, flatten, kuwahara, luma, saturate, slope, smooth_along, tangent
+from models.styles.filters.canvas import Origin, paper, to_bytes, unit
+from models.styles.strokes import blur, flatten, kuwahara, luma, saturate, slope, smooth_along, tangent
 
 
 def oil(picture: Picture, origin: Origin = (0, 0)) -> Picture:

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import torch
 
-from models.checkpoint import Weights, load_weights
-from models.crops import crop, crop_places
 from models.nets.quality import QUALITY_NET, Felt, QualityNet, QualityNetConfig
 from models.pictures import Mask, Picture
-from models.sources import Place, Source, WeightsError
+from models.quality.crops import crop, crop_places
+from models.registry.checkpoint import Weights, load_weights
+from models.registry.sources import Place, Source, WeightsError
 
 #: Pictures that go through the net at once; each takes about 15 MB on a CPU.
 _AT_ONCE = {"cpu": 8, "cuda": 64}

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import fitted, load_weights
 from models.nets.restoration import DAMAGES, RESTORATION_NET, Judged, RestorationNet, RestorationNetConfig
 from models.pictures import Floats, Picture
-from models.sources import Place, Source
+from models.registry.checkpoint import fitted, load_weights
+from models.registry.sources import Place, Source
 
 Window = tuple[slice, slice]
 
@@ -63,7 +63,7 @@ class Restorer:
     def load(cls, device: str = "cpu", source: Source | Place | None = None) -> "Restorer":
         """Load weights onto a torch device; the bundled ones where `source` is None.
 
-        Raise `models.sources.WeightsError` where they are missing, altered or do not fit.
+        Raise `models.registry.sources.WeightsError` where they are missing, altered or do not fit.
         """
         loaded = load_weights("restoration", RESTORATION_NET, source)
         sizes = loaded.entry.config.items()

@@ -1,0 +1,1 @@
+"""How nets compute: threads, memory, precision, and layers that are folded together."""

@@ -1,0 +1,1 @@
+"""How good a picture is: measured by rules, and judged by a net."""

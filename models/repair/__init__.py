@@ -1,0 +1,1 @@
+"""What is wrong with a photo, taken out: noise, blur, JPEG's traces, stains."""

@@ -1,0 +1,1 @@
+"""How the fixed textures are made; `models.styles.textures` hands them out."""

@@ -1,1 +1,0 @@
-"""How the fixed textures are made; `models.textures` hands them out."""
