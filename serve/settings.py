@@ -77,6 +77,16 @@ class ServeSettings(BaseSettings):
         default=False, description="Read the text in photos, too; needs the extra `ocr` and about a second per photo."
     )
     read_text_limit_s: float = Field(default=5.0, gt=0, description="Seconds for the text of one photo.")
+    judge_photos: bool = Field(
+        default=False, description="Let a net judge photos as they come: `photo_score` in quality.yaml."
+    )
+    quality_weights: str | None = Field(default=None, description="Quality net to use instead of the bundled one.")
+    restore: bool = Field(
+        default=False, description="Let a net take noise, blur and JPEG's traces out, where a recipe has `enhance`."
+    )
+    restoration_weights: str | None = Field(
+        default=None, description="Restoration net to use instead of the bundled one."
+    )
     style_weights: str | None = Field(
         default=None, description="Style net to use instead of the bundled one: a folder, a file, or s3://bucket/key."
     )

@@ -1,7 +1,8 @@
 """The corrections of a photo in their order, each behind the gate."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _SHARES = (1.0, 0.6, 0.3)
 #: A photo of fewer pixels on a side is left alone.
 _LEAST_SIDE = 32
 _BOUNDS = {
+    "restore": Bounds(colour=3, hue=10, structure=0.7),
     "white_balance": Bounds(colour=12, hue=40),
     "exposure": Bounds(colour=30, hue=12, noise=10),
     "denoise": Bounds(colour=2, hue=10, structure=0.75),
@@ -39,9 +41,10 @@ class Parts:
 class Applied:
     """A correction that was made."""
 
-    #: `white_balance`, `exposure`, `denoise` or `sharpen`.
+    #: `restore`, `white_balance`, `exposure`, `denoise` or `sharpen`.
     part: str
-    #: What was found: stops too warm, stops to add, sigma of the noise in levels, width of the edges in px.
+    #: What was found: severity of the worst damage, stops too warm, stops to add, sigma of the noise in levels,
+    #: width of the edges in px.
     found: float
     #: Share of the correction that the gate let through, times the strength asked for.
     strength: float
@@ -61,6 +64,28 @@ class Enhanced:
         return sum(one.colour for one in self.applied if one.part == part)
 
 
+class Restored(Protocol):
+    """A photo that a net has been over."""
+
+    @property
+    def pixels(self) -> Picture:
+        """The photo itself where nothing was surely wrong."""
+        ...
+
+    @property
+    def severity(self) -> Mapping[str, float]:
+        """How much of each damage was seen, 0..1."""
+        ...
+
+
+class Restorer(Protocol):
+    """Takes noise, blur and JPEG's traces out of photos; `models.repair.restoration.Restorer` is one."""
+
+    def restore(self, pictures: Sequence[Picture], strength: float = 1.0) -> Sequence[Restored]:
+        """One per picture, in order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
     """A correction that a photo calls for: what was found, and the photo after a share 0..1 of it."""
@@ -69,17 +94,28 @@ class _Plan:
     attempt: Callable[[float], Picture]
 
 
-def enhance(picture: Picture, alpha: Mask, strength: float = 1.0, parts: Parts | None = None) -> Enhanced:
+def enhance(
+    picture: Picture,
+    alpha: Mask,
+    strength: float = 1.0,
+    parts: Parts | None = None,
+    restorer: Restorer | None = None,
+) -> Enhanced:
     """Correct the light of a photo `[H, W, 3]`, and noise and blur of its product (`alpha [H, W]`), where they need it.
 
     `strength` 0..1 scales every correction. A correction that would clip, turn hues, blur structure or lift noise is
-    weakened or left out; what is fine already is not touched. The same input gives the same output.
+    weakened or left out; what is fine already is not touched. The same input gives the same output. With a restorer,
+    noise and blur are its affair.
     """
     if strength <= 0 or min(alpha.shape) < _LEAST_SIDE:
         return Enhanced(picture)
     if not (alpha > 0.9).any():
         alpha = np.ones_like(alpha)
     wanted, work = parts or Parts(), _Work(picture, alpha)
+    if restorer is not None and (wanted.denoise or wanted.sharpen):
+        # Before the light is corrected: more light would lift the noise beyond what the net knows.
+        work.correct("restore", _restore(picture, restorer), strength)
+        wanted = replace(wanted, denoise=False, sharpen=False)
     for part, plan_for in _STEPS.items():
         if getattr(wanted, part):
             work.correct(part, plan_for(work.pixels, alpha), strength)
@@ -110,6 +146,18 @@ class _Work:
                 self.applied.append(made)
                 break
         self._look = before
+
+
+def _restore(picture: Picture, restorer: Restorer) -> _Plan | None:
+    (restored,) = restorer.restore([picture])
+    if restored.pixels is picture:
+        return None
+    change = restored.pixels.astype(np.float32) - picture
+
+    def attempt(share: float) -> Picture:
+        return np.asarray(np.clip(picture + change * np.float32(share) + 0.5, 0, 255).astype(np.uint8))
+
+    return _Plan(max(restored.severity.values()), attempt)
 
 
 def _white_balance(picture: Picture, alpha: Mask) -> _Plan | None:

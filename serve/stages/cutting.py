@@ -40,6 +40,26 @@ class Recogniser(Protocol):
         ...
 
 
+class Judged(Protocol):
+    """What a net makes of a photo."""
+
+    @property
+    def score(self) -> float:
+        """0..1, higher is better."""
+        ...
+
+
+class Judge(Protocol):
+    """Tells how good photos are; `models.quality.judge.QualityModel` is one."""
+
+    name: str
+    version: str
+
+    def judge(self, pictures: Sequence[Picture], masks: Sequence[Mask | None] | None = None) -> Sequence[Judged]:
+        """One per photo, in order; a mask draws its eye to the product."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
     """A source photo, cut out."""
@@ -55,9 +75,15 @@ class Cut:
 class Cutting:
     """Cuts photos out together; one that spoils the batch, or cannot be recognised, costs no other one anything."""
 
-    def __init__(self, backend: Loaded[MaskBackend], recogniser: Callable[[], Recogniser] | None = None) -> None:
+    def __init__(
+        self,
+        backend: Loaded[MaskBackend],
+        recogniser: Callable[[], Recogniser] | None = None,
+        judge: Loaded[Judge] | None = None,
+    ) -> None:
         self._backend = backend
         self._recogniser = recogniser
+        self._judge = judge
 
     def together(self, photos: Mapping[str, Picture]) -> dict[str, Cut]:
         """All of them by their names; none where one of them spoils it, so that each is tried `alone`."""
@@ -74,10 +100,18 @@ class Cutting:
         pictures = list(photos.values())
         cutouts = self._backend.model.cut(pictures)
         subjects = self._subjects(pictures, cutouts)
+        judged = self._judged(pictures, cutouts)
         return {
-            name: Cut(photo, cutout.alpha, cutout.confidence, source_figures(photo, cutout), subject)
-            for (name, photo), cutout, subject in zip(photos.items(), cutouts, subjects, strict=True)
+            name: Cut(photo, cutout.alpha, cutout.confidence, source_figures(photo, cutout) | score, subject)
+            for (name, photo), cutout, subject, score in zip(photos.items(), cutouts, subjects, judged, strict=True)
         }
+
+    def _judged(self, pictures: Sequence[Picture], cutouts: Sequence[Cutout]) -> Sequence[dict[str, float]]:
+        """Judged as it came: what a finished shot was enlarged from cannot be seen in it any more."""
+        if self._judge is None:
+            return [{}] * len(pictures)
+        found = self._judge.model.judge(pictures, [cutout.alpha for cutout in cutouts])
+        return [{"photo_score": one.score} for one in found]
 
     def _subjects(self, pictures: Sequence[Picture], cutouts: Sequence[Cutout]) -> Sequence[Subject | None]:
         """No photo is lost because nobody can tell what it shows."""

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from models.backdrops import Backdrop, InScene, Plain
-from models.enhance import Parts, enhance
+from models.enhance import Parts, Restorer, enhance
 from models.quality.artefacts import noise_of
 from models.recolor import recolor
 from models.scenes.registry import SCENES
@@ -19,6 +20,7 @@ from serve.interfaces import Mask, Picture, Shot, ShotFailure
 from serve.schemas.result import ModelRef
 from serve.stages.cutting import Cut, Cutting
 from serve.stages.isolation import each_apart
+from serve.stages.loaded import Loaded, Model
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,11 @@ class Canvas:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-def _enhance(canvas: Canvas, operation: Enhance, shot: Shot) -> Canvas:
+class NamedRestorer(Restorer, Model, Protocol):
+    """A restorer that says which one it is."""
+
+
+def _enhance(canvas: Canvas, operation: Enhance, shot: Shot, restorer: Restorer | None = None) -> Canvas:
     """Correct the photo. From here on the corrected product is the reference.
 
     What follows must keep the colours that were decided on here; how far those are from the photo's is told by figures
@@ -47,7 +53,7 @@ def _enhance(canvas: Canvas, operation: Enhance, shot: Shot) -> Canvas:
         denoise=operation.denoise,
         sharpen=operation.sharpen,
     )
-    done = enhance(canvas.picture, canvas.alpha, operation.strength, parts)
+    done = enhance(canvas.picture, canvas.alpha, operation.strength, parts, restorer)
     if not done.applied:
         return canvas
     log.info("enhanced", extra={"key": shot.key, "applied": [asdict(one) for one in done.applied]})
@@ -112,13 +118,16 @@ class Generation:
 
     name = "generation"
 
-    def __init__(self, card: ModelRef, cutting: Cutting) -> None:
+    def __init__(self, card: ModelRef, cutting: Cutting, restorer: Loaded[NamedRestorer] | None = None) -> None:
         self._card = card
         self._cutting = cutting
+        self._restorer = restorer
 
     def models(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The cut-out backend and the algorithms of the chain's own operations."""
         own = [HANDLERS[type(operation)].model for operation in variant.operations if operation.stage == self.name]
+        if self._restorer is not None and any(isinstance(operation, Enhance) for operation in variant.operations):
+            own.append(ModelRef(name=self._restorer.card.name, version=self._restorer.card.version))
         return (self._card, *dict.fromkeys(own))
 
     def bucket(self, _: Shot) -> tuple[str, str]:
@@ -132,6 +141,7 @@ class Generation:
         """
         cut = self._cutting.together({shot.source.sha256: shot.source.pixels for shot in batch})
         corrected: dict[tuple[str, Enhance], Canvas] = {}
+        restorer = None if self._restorer is None else self._restorer.model
 
         def work(shot: Shot) -> Shot:
             sha256 = shot.source.sha256
@@ -142,7 +152,7 @@ class Generation:
             chain = [operation for operation in shot.variant.operations if operation.stage == self.name]
             if chain and isinstance(first := chain[0], Enhance):
                 if (sha256, first) not in corrected:
-                    corrected[sha256, first] = _enhance(canvas, first, shot)
+                    corrected[sha256, first] = _enhance(canvas, first, shot, restorer)
                 canvas, chain = corrected[sha256, first], chain[1:]
             for operation in chain:
                 canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
@@ -152,7 +162,10 @@ class Generation:
 
     def warm_up(self) -> None:
         """Load what cuts out and recognises, and look at one small picture."""
-        self._cutting.alone({"warm up": np.full((64, 64, 3), 200, np.uint8)})
+        small = np.full((64, 64, 3), 200, np.uint8)
+        self._cutting.alone({"warm up": small})
+        if self._restorer is not None:
+            self._restorer.model.restore([small])
 
 
 def _finished(shot: Shot, canvas: Canvas, cut: Cut) -> Shot:

@@ -32,7 +32,7 @@ class Loaded(Generic[M]):
     """Loads the model on first use, and once."""
 
     def __init__(self, card: Card, load: Callable[[], M]) -> None:
-        self._card = card
+        self.card = card
         self._load = load
         self._model: M | None = None
 
@@ -41,7 +41,7 @@ class Loaded(Generic[M]):
         """Raise `ValueError` if it is another one than the card said, and what loading raises."""
         if self._model is None:
             model = self._load()
-            if model.version != self._card.version:
-                raise ValueError(f"the model {model.name} is {model.version}, its manifest said {self._card.version}")
+            if model.version != self.card.version:
+                raise ValueError(f"the model {model.name} is {model.version}, its manifest said {self.card.version}")
             self._model = model
         return self._model

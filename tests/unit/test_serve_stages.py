@@ -182,7 +182,7 @@ def test_one_bad_photo_never_fails_its_batch() -> None:
 def test_a_correction_is_worked_out_once_for_all_shots_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
 
-    def counting(picture: Picture, alpha: Mask, strength: float, parts: Parts) -> Enhanced:
+    def counting(picture: Picture, alpha: Mask, strength: float, parts: Parts, restorer: None) -> Enhanced:
         asked.append(strength)
         return enhance(picture, alpha, strength, parts)
 
@@ -474,3 +474,73 @@ def test_a_rule_for_what_only_some_models_measure_is_left_out_elsewhere() -> Non
     assert (unknown.verdict, one.verdict, crowd.verdict) == (Verdict.PUBLISH, Verdict.PUBLISH, Verdict.REVIEW)
     assert crowd.reasons == ["several things"]
     assert not rules.asks_more(variant(), unknown)
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    pixels: Picture
+    severity: dict[str, float]
+
+
+class Cleaner:
+    """A restorer that lifts every level a little, or finds nothing wrong."""
+
+    name = "cleaner"
+    version = "2"
+
+    def __init__(self, *, finds: bool = True) -> None:
+        self._finds = finds
+
+    def restore(self, pictures: Sequence[Picture], strength: float = 1.0) -> list[Cleaned]:
+        assert strength == 1.0
+        return [Cleaned(picture + np.uint8(2) if self._finds else picture, {"noise": 0.6}) for picture in pictures]
+
+
+def restoring(cleaner: Cleaner) -> Generation:
+    card = ModelRef(name="box", version="1")
+    restorer = Loaded(ModelRef(name="cleaner", version="2"), lambda: cleaner)
+    return Generation(card, Cutting(Loaded(card, BoxBackend)), restorer)
+
+
+def smooth_photo() -> SourceImage:
+    return replace(photo(), pixels=np.full((96, 80, 3), 140, np.uint8))
+
+
+def test_a_restorer_has_its_part_in_the_correction_and_in_the_key() -> None:
+    stage = restoring(Cleaner())
+    chain = variant({"op": "enhance", "exposure": False, "white_balance": False}, size=(80, 96))
+    assert [model.name for model in stage.models(chain)] == ["box", "enhance", "cleaner"]
+    assert [model.name for model in stage.models(variant())] == ["box", "studio"]
+    (entry,) = made(stage, shot(smooth_photo(), chain))
+    assert entry.pixels is not None
+    assert set(np.unique(entry.pixels)) == {142}
+
+
+def test_what_the_restorer_finds_nothing_wrong_with_stays_as_it_is() -> None:
+    chain = variant({"op": "enhance", "exposure": False, "white_balance": False}, size=(80, 96))
+    (entry,) = made(restoring(Cleaner(finds=False)), shot(smooth_photo(), chain))
+    assert entry.pixels is not None
+    assert set(np.unique(entry.pixels)) == {140}
+
+
+@dataclass(frozen=True)
+class Scored:
+    score: float
+
+
+class Critic:
+    name = "critic"
+    version = "1"
+
+    def judge(self, pictures: Sequence[Picture], masks: Sequence[Mask | None] | None = None) -> list[Scored]:
+        assert masks is not None
+        assert [mask.shape for mask in masks if mask is not None] == [picture.shape[:2] for picture in pictures]
+        return [Scored(0.25)] * len(pictures)
+
+
+def test_photos_are_judged_as_they_came() -> None:
+    card = ModelRef(name="box", version="1")
+    critic = Loaded(ModelRef(name="critic", version="1"), Critic)
+    stage = Generation(card, Cutting(Loaded(card, BoxBackend), None, critic))
+    (entry,) = made(stage, shot(photo(), variant()))
+    assert entry.figures["photo_score"] == 0.25
