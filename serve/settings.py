@@ -61,7 +61,7 @@ class ServeSettings(BaseSettings):
         default=300.0, gt=0, description="Seconds after which a running batch counts as stuck, and the replica as sick."
     )
     cutout: Literal["learned", "grabcut"] = Field(
-        default="grabcut", description="What cuts products out: the product net, or GrabCut, which needs no weights."
+        default="learned", description="What cuts products out: the product net, or GrabCut, which needs no weights."
     )
     product_weights: str | None = Field(
         default=None, description="Product net to use instead of the bundled one: a folder, a file, or s3://bucket/key."

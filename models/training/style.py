@@ -47,7 +47,7 @@ class StyleRecipe:
     gradient_weight: float = 0.5
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=12_000,
+            steps=14_000,
             learning_rate=2e-3,
             betas=(0.9, 0.99),
             average=0.998,

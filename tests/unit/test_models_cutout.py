@@ -10,29 +10,8 @@ from models.cutout import REVIEW_CONFIDENCE, GrabCut
 from models.cutout.confidence import SIGNS, overlap
 from models.cutout.regions import clean
 from models.cutout.saliency import barrier_distance, probability
-from models.pictures import Mask, Picture
 from models.training.cutouts import logistic, report, trusted
-
-SHIRT = np.array(
-    [(90, 60), (130, 45), (170, 45), (210, 60), (265, 120), (235, 150), (212, 125), (215, 330), (85, 330), (88, 125),
-     (65, 150), (35, 120)]
-)  # fmt: skip
-
-
-def photo(cloth: tuple[int, int, int], floor: tuple[int, int, int], seed: int = 0) -> tuple[Picture, Mask]:
-    """A shirt with a print on a wooden floor, in uneven light."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:400, 0:300]
-    truth = np.zeros((400, 300), np.uint8)
-    cv2.fillPoly(truth, [SHIRT.astype(np.int32)], 1)
-    planks = 1 + 0.08 * np.sign(np.sin(y / 9)) + rng.normal(0, 0.02, y.shape)
-    folds = 1 + 0.10 * np.sin(x / 11 + y / 40) + rng.normal(0, 0.02, y.shape)
-    picture = np.where(
-        truth[..., None] > 0, folds[..., None] * np.array(cloth), planks[..., None] * np.array(floor)
-    ) * (1 - 0.25 * x[..., None] / 300)
-    shown = np.clip(picture, 0, 255).astype(np.uint8)
-    cv2.circle(shown, (150, 190), 25, (240, 240, 235), -1)
-    return np.asarray(cv2.GaussianBlur(shown, (0, 0), 0.8), dtype=np.uint8), truth.astype(np.float32)
+from tests.support.shirts import shirt
 
 
 @pytest.mark.parametrize(
@@ -40,7 +19,7 @@ def photo(cloth: tuple[int, int, int], floor: tuple[int, int, int], seed: int = 
     [((40, 60, 120), (170, 140, 105)), ((225, 225, 220), (120, 90, 70)), ((30, 30, 32), (190, 185, 180))],
 )  # fmt: skip
 def test_a_clear_garment_is_found_with_its_print(cloth: tuple[int, int, int], floor: tuple[int, int, int]) -> None:
-    picture, truth = photo(cloth, floor)
+    picture, truth = shirt(cloth, floor)
     (found,) = GrabCut().cut([picture])
     assert found.alpha.shape == truth.shape
     assert found.alpha.dtype == np.float32
@@ -50,18 +29,18 @@ def test_a_clear_garment_is_found_with_its_print(cloth: tuple[int, int, int], fl
 
 
 def test_a_garment_of_the_floors_colour_is_doubted() -> None:
-    clear, _ = photo((40, 60, 120), (170, 140, 105))
-    hidden, _ = photo((168, 140, 108), (170, 140, 105))
+    clear, _ = shirt((40, 60, 120), (170, 140, 105))
+    hidden, _ = shirt((168, 140, 108), (170, 140, 105))
     sure, doubtful = GrabCut().cut([clear, hidden])
     assert doubtful.confidence < REVIEW_CONFIDENCE < sure.confidence
 
 
 def test_the_same_picture_gives_the_same_mask_whatever_ran_before() -> None:
-    picture, _ = photo((40, 60, 120), (170, 140, 105))
+    picture, _ = shirt((40, 60, 120), (170, 140, 105))
     backend = GrabCut()
     (first,) = backend.cut([picture])
     cv2.setRNGSeed(12345)
-    other, again = backend.cut([photo((30, 90, 40), (200, 190, 180), seed=3)[0], picture])
+    other, again = backend.cut([shirt((30, 90, 40), (200, 190, 180), seed=3)[0], picture])
     assert (first.alpha == again.alpha).all()
     assert first.confidence == again.confidence
     assert other.confidence != first.confidence
@@ -87,7 +66,7 @@ def test_one_colour_gives_the_full_frame_without_confidence(level: int) -> None:
 
 
 def test_a_large_photo_keeps_its_size() -> None:
-    picture, truth = photo((40, 60, 120), (170, 140, 105))
+    picture, truth = shirt((40, 60, 120), (170, 140, 105))
     large = np.asarray(cv2.resize(picture, (1500, 2000), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     (found,) = GrabCut().cut([large])
     assert found.alpha.shape == (2000, 1500)
@@ -128,7 +107,7 @@ def test_barrier_distance_is_the_least_range_of_colours_on_the_way() -> None:
 
 
 def test_probability_is_higher_on_the_product() -> None:
-    picture, truth = photo((40, 60, 120), (170, 140, 105))
+    picture, truth = shirt((40, 60, 120), (170, 140, 105))
     belief = probability(picture)
     assert max(belief.shape) == 128
     there = np.asarray(cv2.resize(truth, belief.shape[::-1], interpolation=cv2.INTER_AREA)) > 0.9
@@ -137,7 +116,7 @@ def test_probability_is_higher_on_the_product() -> None:
 
 
 def test_each_sign_of_trust_is_a_finite_number() -> None:
-    found = GrabCut().search(photo((40, 60, 120), (170, 140, 105))[0])
+    found = GrabCut().search(shirt((40, 60, 120), (170, 140, 105))[0])
     assert found is not None
     mask, values = found
     assert mask.dtype == bool
@@ -154,7 +133,7 @@ def test_logistic_regression_finds_the_weights_that_made_the_data() -> None:
 
 
 def test_the_report_measures_trusted_masks_alone(tmp_path: Path) -> None:
-    picture, truth = photo((40, 60, 120), (170, 140, 105))
+    picture, truth = shirt((40, 60, 120), (170, 140, 105))
     for kind, name in (("photos", "a.jpg"), ("masks", "a.png"), ("photos", "b.jpg"), ("masks", "b.png")):
         (tmp_path / kind / "validation" / "shirt").mkdir(parents=True, exist_ok=True)
         content = picture[..., ::-1] if kind == "photos" else (truth * 255).astype(np.uint8)
