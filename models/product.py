@@ -32,6 +32,7 @@ class ProductModel:
         version: str,
         classes: Sequence[str],
         side: int,
+        temperature: float = 1.0,
         device: torch.device,
         fixed_batch: int | None = None,
     ) -> None:
@@ -42,6 +43,8 @@ class ProductModel:
         self.version = version
         self.classes = tuple(classes)
         self.side = side
+        #: What the logits of the classes are divided by, so that the probabilities are believable.
+        self.temperature = temperature
         self._device = device
         self._fixed_batch = fixed_batch
         self._net: ProductNet = net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -62,6 +65,7 @@ class ProductModel:
             version=found.entry.version,
             classes=found.entry.config["classes"],
             side=found.entry.config["side"],
+            temperature=found.entry.config.get("temperature", 1.0),
             device=torch.device(device),
             fixed_batch=fixed_batch,
         )
@@ -88,7 +92,10 @@ class ProductModel:
         inputs = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             seen = self._net(inputs)
-        masks, classes = _numpy(seen.mask.float().sigmoid()[:, 0]), _numpy(seen.classes.float().softmax(1))
+        masks, classes = (
+            _numpy(seen.mask.float().sigmoid()[:, 0]),
+            _numpy((seen.classes.float() / self.temperature).softmax(1)),
+        )
         features = _numpy(seen.features.float())
         return [
             Sight(unbarred(mask, picture.shape[:2]), classes[place], features[place])
@@ -102,7 +109,9 @@ def _numpy(values: Tensor) -> NDArray[np.float32]:
 
 def restored(weights: Weights) -> ProductNet:
     """The net that the weights belong to; raise `WeightsError` where they do not fit."""
-    config = {key: value for key, value in weights.entry.config.items() if key not in {"classes", "side"}}
+    config = {
+        key: value for key, value in weights.entry.config.items() if key not in {"classes", "side", "temperature"}
+    }
     return fitted(weights, lambda: ProductNet(ProductNetConfig(classes=len(weights.entry.config["classes"]), **config)))
 
 

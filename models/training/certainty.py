@@ -45,6 +45,20 @@ def observed(model: ProductModel, photos: Photos, views: int) -> tuple[Floats, N
     return np.array(rows, np.float32), np.array(good), np.array(which)
 
 
+def temperature(model: ProductModel, photos: Photos) -> float:
+    """By what the logits of the classes must be divided so that their probabilities are believable (Guo et al., "On
+    calibration of modern neural networks", ICML 2017): training with soft labels leaves them too modest.
+    """
+    seen = np.array([sight.classes for sight in model.see(list(photos.pictures))], np.float64)
+    logits, right = np.log(np.maximum(seen, 1e-9)), photos.classes
+    tried = np.exp(np.linspace(np.log(0.2), np.log(3), 80))
+    costs = []
+    for one in tried:
+        scaled = logits / one - (logits / one).max(1, keepdims=True)
+        costs.append(np.mean(np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(right)), right]))
+    return float(tried[int(np.argmin(costs))]) * model.temperature
+
+
 def crossed(rows: Floats, good: NDArray[np.bool_], which: NDArray[np.int64]) -> NDArray[np.float64]:
     """Each photo's certainty by weights that were fitted to other photos, in five parts."""
     trust = np.empty(len(rows))
@@ -76,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--views", type=int, default=6)
     options = parser.parse_args(arguments)
     photos = load_photos(options.data, "validation", 400, options.cache)
-    rows, good, which = observed(ProductModel.load(weights=options.weights), photos, options.views)
+    model = ProductModel.load(weights=options.weights)
+    sys.stdout.write(f"temperature {temperature(model, photos):.2f}\n")
+    rows, good, which = observed(model, photos, options.views)
     trust = crossed(rows, good, which)
     weights, bias = logistic(rows, good.astype(np.float32), ridge=0.01)
     sys.stdout.write(f"\n{SIGNS}\nweights {np.round(weights, 2).tolist()} bias {bias:.2f}\n{report(trust, good)}\n")

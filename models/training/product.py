@@ -42,6 +42,8 @@ class ProductRecipe:
     trunk_rate: float = 0.2
     class_weight: float = 0.25
     smoothing: float = 0.1
+    #: Of the classes, as `models.training.certainty` finds it for the finished net: soft labels leave it too modest.
+    temperature: float = 0.47
     plan: Plan = field(
         default_factory=lambda: Plan(
             steps=1536,
@@ -121,7 +123,9 @@ class ProductTask:
 
     def config(self) -> Mapping[str, Any]:
         """The net's configuration, and the names of its classes."""
-        return {"classes": list(self.train.names), "trunk": self.recipe.trunk, "side": self.recipe.finish_side}
+        recipe = self.recipe
+        given = {"trunk": recipe.trunk, "side": recipe.finish_side, "temperature": recipe.temperature}
+        return {"classes": list(self.train.names), **given}
 
     def groups(self) -> Sequence[Group]:
         """The trunk learns slowly; norms and biases do not decay."""
