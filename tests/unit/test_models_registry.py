@@ -18,10 +18,10 @@ from torch import nn
 from typer.testing import CliRunner
 
 from models.__main__ import app
+from models.registry import served as registry
 from models.registry.checkpoint import fitted, load_weights
 from models.registry.manifest import MANIFEST, WeightsEntry, bundled_folder, read_manifest, write_manifest
 from models.registry.served import faults, serve
-from models.registry.served import served as registry
 from models.registry.sources import WeightsError
 
 runner = CliRunner()
