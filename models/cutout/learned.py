@@ -50,9 +50,8 @@ class LearnedCutout:
     def of_sight(self, picture: Picture, sight: Sight) -> Cutout:
         """The cut-out from what was seen in the picture."""
         height, width = picture.shape[:2]
-        sure = float(sight.classes.max())
-        trust = certainty(sight.mask, sure)
-        figures = {"pieces": float(pieces(sight.mask)), "class_confidence": sure}
+        trust = certainty(sight.mask)
+        figures = {"pieces": float(pieces(sight.mask)), "class_confidence": float(sight.classes.max())}
         if min(height, width) < _SMALLEST or trust == 0:
             return Cutout(np.ones((height, width), np.float32), 0.0, sight, figures)
         whole = _in_shape(without_crumbs(sight.mask), (height, width))

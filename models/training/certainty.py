@@ -26,7 +26,7 @@ _SEED = 11
 
 
 def observed(model: ProductModel, photos: Photos, views: int) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
-    """Signs `[n, 6]`, whether the mask was good `[n]`, and the photo `[n]`; the first view of each is undisturbed."""
+    """Signs `[n, 5]`, whether the mask was good `[n]`, and the photo `[n]`; the first view of each is undisturbed."""
     examples = Examples(photos, _SEED)
     rows, good, which = [], [], []
     for photo in np.flatnonzero(photos.trusted):
@@ -35,7 +35,7 @@ def observed(model: ProductModel, photos: Photos, views: int) -> tuple[Floats, N
             change = _HARDER if view else Disturbance(zoom=(1.0, 1.0), rotation=0, stretch=1.0, background=0, shadow=0)
             picture, mask = examples.draw(int(photo), model.side, change, draw)
             (sight,) = model.see([picture])
-            values = signs(sight.mask, float(sight.classes.max()))
+            values = signs(sight.mask)
             if values is not None:
                 found, true = without_crumbs(sight.mask) >= 0.5, mask >= 128
                 rows.append(values)

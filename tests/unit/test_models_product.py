@@ -166,20 +166,19 @@ def test_crumbs_go_and_pairs_stay() -> None:
 
 
 def test_doubt_lowers_the_certainty() -> None:
-    clear = certainty(disk(), 0.99)
-    faded = certainty(np.asarray(disk() * 0.62, np.float32), 0.99)
+    clear = certainty(disk())
+    faded = certainty(np.asarray(disk() * 0.62, np.float32))
     crowded = disk()
     crowded[:, :12] = 0.8
     assert clear > 0.8
     assert faded < clear
-    assert certainty(crowded, 0.99) < clear
-    assert certainty(disk(), 0.3) < clear
+    assert certainty(crowded) < clear
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
 def test_nothing_or_everything_is_no_product(level: float) -> None:
-    assert signs(np.full((64, 64), level, np.float32), 1.0) is None
-    assert certainty(np.full((64, 64), level, np.float32), 1.0) == 0
+    assert signs(np.full((64, 64), level, np.float32)) is None
+    assert certainty(np.full((64, 64), level, np.float32)) == 0
 
 
 def test_a_cut_out_has_the_size_of_its_photo(net: ProductNet) -> None:
