@@ -156,7 +156,6 @@ def test_without_the_extra_the_state_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_installed_reader_reads_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("rapidocr", reason="needs the extra ocr")
     import socket  # noqa: PLC0415 -- only here
 
     import cv2  # noqa: PLC0415 -- only here
