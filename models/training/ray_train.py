@@ -3,6 +3,10 @@
 All workers must see the folders of run, data and cache under the same path: one machine, or a shared file system.
 """
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -40,9 +44,23 @@ def execute_on_ray(recipe: Recipe, settings: Settings, console: Console, workers
         ),
     )
     try:
-        trainer.fit()
+        with _own_interrupts():
+            trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise TrainingError(f"the workers failed: {error}") from error
+
+
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Ctrl-C means afterwards what it meant before: Ray Train leaves its own handler behind, which asks a dead actor."""
+    if threading.current_thread() is not threading.main_thread():  # where neither of us can set one
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(config: dict[str, Any]) -> None:

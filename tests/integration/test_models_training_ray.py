@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,8 +66,10 @@ def test_two_workers_see_every_batch_once_and_go_on_after_a_death(tmp_path: Path
     recipe = TinyRecipe(restless=False, grave=str(tmp_path / "grave"), plan=plan(average=0.0, steps=16))
     out = tmp_path / "run"
     console = Console(file=io.StringIO())
+    ctrl_c = signal.getsignal(signal.SIGINT)
     execute_on_ray(recipe, Settings(out=out, threads=1, device="cpu"), console, workers=2)
 
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
     assert (tmp_path / "grave").exists()  # one of the workers did die
     run = read_record(out)
     assert (run["step"], run["workers"]) == (16, 2)
