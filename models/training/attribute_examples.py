@@ -7,6 +7,7 @@ examples, so that a killed run goes on where it was.
 import csv
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -167,7 +168,7 @@ class Maker:
         for first in range(0, len(examples), _PER_FILE):
             path = folder / f"{first:06d}.npy"
             if not path.is_file():
-                partial = path.with_suffix(".partial")
+                partial = path.with_suffix(f".{os.getpid()}.partial")
                 with partial.open("wb") as file:
                     np.save(file, self._look(examples[first : first + _PER_FILE], first))
                 partial.replace(path)

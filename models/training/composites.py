@@ -1,6 +1,7 @@
 """Pictures as the studio makes them, cut well and cut badly: what photos are told from."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from models.pictures import Mask, Picture
 from models.scenes.registry import SCENES
 from models.studio import StudioShot, compose
 from models.training.native import NativePhotos
+from models.training.readers import on_all_cores
 
 #: Of shots that are larger, a part of this side is kept.
 _SIDE = 448
@@ -44,18 +46,28 @@ def load_composites(photos: NativePhotos, count: int, seed: int, cache: Path) ->
     path = cache / f"composites-{key}.npy"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        stored = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(rows), 2, _SIDE, _SIDE, 4))
-        for place, row in enumerate(rows):
-            mask = photos.mask(int(row)).astype(np.float32) / np.float32(255)
-            pair = composed_pair(np.ascontiguousarray(photos.photo(int(row))), mask, (seed, int(row)))
-            for bad, shot in enumerate(pair):
-                window = _window(shot.mask, np.random.default_rng((seed, 12, int(row))))
-                stored[place, bad, ..., :3] = shot.pixels[window]
-                stored[place, bad, ..., 3] = (shot.mask[window] * 255).round()
+        unfinished = path.with_suffix(f".{os.getpid()}.partial")
+        stored = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(rows), 2, _SIDE, _SIDE, 4))
+        for place, pair in enumerate(
+            on_all_cores(lambda place: _stored_pair(photos, int(rows[place]), seed), len(rows))
+        ):
+            stored[place] = pair
         stored.flush()
-        partial.replace(path)
+        unfinished.replace(path)
     return Composites(stored=np.load(path, mmap_mode="r"))
+
+
+def _stored_pair(photos: NativePhotos, row: int, seed: int) -> NDArray[np.uint8]:
+    """Windows of both shots of a photo: uint8 [2, S, S, 4], red, green, blue, mask."""
+    pair = np.empty((2, _SIDE, _SIDE, 4), np.uint8)
+    mask = photos.mask(row).astype(np.float32) / np.float32(255)
+    for layers, shot in zip(
+        pair, composed_pair(np.ascontiguousarray(photos.photo(row)), mask, (seed, row)), strict=True
+    ):
+        window = _window(shot.mask, np.random.default_rng((seed, 12, row)))
+        layers[..., :3] = shot.pixels[window]
+        layers[..., 3] = (shot.mask[window] * 255).round()
+    return pair
 
 
 def composed_pair(photo: Picture, mask: Mask, seed: Sequence[int]) -> tuple[StudioShot, StudioShot]:

@@ -6,12 +6,9 @@ What a step sees depends on the seed and its number alone, so a resumed run goes
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol, TypeVar
@@ -21,6 +18,7 @@ from torch import Tensor, nn
 
 from models.pictures import Picture
 from models.training.parallel import ALONE, Share
+from models.training.readers import ahead
 
 B = TypeVar("B")
 
@@ -78,8 +76,8 @@ class Task(Protocol[B]):
         ...
 
     def batch(self, step: int) -> B:
-        """The examples of a step; depends on seed and step alone. Called from other threads, ahead of time, so what it
-        draws comes from a generator of its own, never from torch's.
+        """The examples of a step, on the CPU; depends on seed and step alone. Called ahead of time by another thread or
+        process, so what it draws comes from a generator of its own, never from torch's.
         """
         ...
 
@@ -183,24 +181,21 @@ def train(
     """Run the steps that are left, saving as it goes; yields after each step of the optimiser.
 
     Several workers take several batches at a time, one each, and learn from the mean of their gradients; the first one
-    alone looks at the validation photos and saves. So many batches as there are `readers` are made ahead of time.
+    alone looks at the validation photos and saves. Batches are made ahead of time by so many `readers`.
     """
     device = next(state.net.parameters()).device
-    numbers = iter(range(state.step + share.rank, plan.steps + share.rank, share.workers))
-    with ThreadPoolExecutor(readers, thread_name_prefix="examples") as ahead:
-        coming = deque(ahead.submit(task.batch, number) for number in islice(numbers, readers))
-        while coming:
-            begun, before = time.monotonic(), state.step
-            batch = coming.popleft().result()
-            coming.extend(ahead.submit(task.batch, number) for number in islice(numbers, 1))
-            _step(task, state, plan, batch, share)
-            last = not coming
-            if share.rank == 0 and (last or _passed(before, state.step, plan.validate_every)):
-                state.figures.append((state.step, dict(task.validate(state.averaged.eval(), device))))
-            state.seconds += time.monotonic() - begun
-            if share.rank == 0 and (last or _passed(before, state.step, plan.save_every)):
-                save(state, checkpoint)
-            yield state
+    numbers = range(state.step + share.rank, plan.steps + share.rank, share.workers)
+    begun = time.monotonic()
+    for number, batch in zip(numbers, ahead(task.batch, numbers, readers), strict=True):
+        before, last = state.step, number == numbers[-1]
+        _step(task, state, plan, batch, share)
+        if share.rank == 0 and (last or _passed(before, state.step, plan.validate_every)):
+            state.figures.append((state.step, dict(task.validate(state.averaged.eval(), device))))
+        state.seconds += time.monotonic() - begun
+        if share.rank == 0 and (last or _passed(before, state.step, plan.save_every)):
+            save(state, checkpoint)
+        yield state
+        begun = time.monotonic()
 
 
 def _passed(before: int, now: int, every: int) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def _decode(data: Path, names: list[str], path: Path, places: Path) -> None:
     counts = np.array([height * width for height, width in sizes])
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
     np.save(places, np.column_stack([np.array(sizes), first]).astype(np.int64))
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     stored = np.lib.format.open_memmap(partial, "w+", np.uint8, (int(counts.sum()), 4))
     for name, (height, width), start in zip(names, sizes, first, strict=True):
         mask = cv2.imread(str(data / "masks" / name), cv2.IMREAD_GRAYSCALE)

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def load_photos(data: Path | None, split: str, side: int, cache: Path) -> Photos
 
 def _decode(data: Path, names: list[str], side: int, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     stored = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(names), side, side, 4))
     for row, name in enumerate(names):
         photo = cv2.imread(str((data / "photos" / name).with_suffix(".jpg")), cv2.IMREAD_COLOR_RGB)

@@ -1,8 +1,10 @@
 """Windows at the served scale with what every drawing filter makes of them, drawn once and mapped from disk."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from models.pictures import Picture
 from models.styles.filters import FILTERS
 from models.styles.textures import TILE
+from models.training.readers import on_all_cores
 from models.training.scenes import Sample, render_window
 
 #: What the teachers see around a window, so that its rim is drawn as inside a whole picture.
@@ -44,16 +47,16 @@ def load_windows(plan: WindowPlan, samples: Sequence[Sample], cache: Path) -> Wi
     path = cache / f"windows-{fingerprint(plan, samples)}.npy"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
+        unfinished = path.with_suffix(f".{os.getpid()}.partial")
         shape = (plan.count, 1 + len(plan.styles), plan.side, plan.side, 3)
-        stored = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
-        for number in range(plan.count):
-            stored[number] = draw_window(plan, samples, number)
+        stored = np.lib.format.open_memmap(unfinished, "w+", np.uint8, shape)
+        for number, drawn in enumerate(on_all_cores(partial(draw_window, plan, samples), plan.count)):
+            stored[number] = drawn
         stored.flush()
-        partial.replace(path)
-    drawn = np.load(path, mmap_mode="r")
+        unfinished.replace(path)
+    everything = np.load(path, mmap_mode="r")
     origins = np.stack([_origin(plan, number) for number in range(plan.count)])
-    return Windows(pictures=drawn[:, 0], targets=drawn[:, 1:], origins=origins)
+    return Windows(pictures=everything[:, 0], targets=everything[:, 1:], origins=origins)
 
 
 def draw_window(plan: WindowPlan, samples: Sequence[Sample], number: int) -> NDArray[np.uint8]:
