@@ -52,7 +52,7 @@ def execute_on_ray(recipe: Recipe, settings: Settings, console: Console, workers
 
 @contextmanager
 def _own_interrupts() -> Iterator[None]:
-    """Ctrl-C means afterwards what it meant before: Ray Train leaves its own handler behind, which asks a dead actor."""
+    """Ctrl-C means afterwards what it meant before: Ray Train leaves a handler that asks a dead actor."""
     if threading.current_thread() is not threading.main_thread():  # where neither of us can set one
         yield
         return
