@@ -11,6 +11,9 @@ RECIPE ?= style
 EXAMPLES ?= 20000
 SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py
 
+# Where Python may keep no bytecode, each of the many processes of a demo or a test would compile torch and Ray anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test chaos check schemas bench soak train lock clean
 
