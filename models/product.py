@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compute.batches import in_batches
 from models.compute.fold import folded
 from models.nets.product import PRODUCT_NET, STRIDE, ProductNet, ProductNetConfig
 from models.pictures import Mask, Picture
@@ -15,8 +16,8 @@ from models.registry.checkpoint import Weights, fitted, load_weights
 from models.registry.sources import Place, Source
 from models.sight import Sight
 
-#: Pictures that go through the net at once; each takes about 60 MB on a CPU at a side of 320 px.
-_AT_ONCE = {"cpu": 8, "cuda": 64}
+#: Pictures that go through the net together on a GPU.
+_AT_ONCE = 64
 #: A frame longer than this is made shorter by bars: squeezed into a square, its product could not be recognised.
 _LONGEST = 2.0
 
@@ -55,8 +56,8 @@ class ProductModel:
     ) -> "ProductModel":
         """Load weights onto a torch device; the bundled ones where `weights` is None. Raise `WeightsError`.
 
-        With `fixed_batch` every batch is filled up to that many pictures, so that a picture's result does not depend
-        on what it is computed with.
+        On the CPU a picture's result does not depend on what it is computed with; on a GPU that takes `fixed_batch`,
+        which fills every batch up to that many pictures.
         """
         found = load_weights("product", PRODUCT_NET, weights)
         return cls(
@@ -75,17 +76,11 @@ class ProductModel:
         for picture in pictures:
             if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
                 raise ValueError(f"a picture must be uint8 [H, W, 3], not {picture.dtype} {list(picture.shape)}")
-        at_once = self._fixed_batch or _AT_ONCE.get(self._device.type, 8)
-        found: list[Sight] = []
-        for first in range(0, len(pictures), at_once):
-            part = pictures[first : first + at_once]
-            found += self._see(part, at_once if self._fixed_batch else len(part))
-        return found
+        return in_batches(pictures, self._see, device=self._device, most=_AT_ONCE, fixed=self._fixed_batch)
 
     @torch.inference_mode()
-    def _see(self, pictures: Sequence[Picture], count: int) -> list[Sight]:
-        squares = [squeezed(picture, self.side) for picture in pictures]
-        batch = torch.from_numpy(np.stack(squares + squares[:1] * (count - len(squares))))
+    def _see(self, pictures: Sequence[Picture]) -> list[Sight]:
+        batch = torch.from_numpy(np.stack([squeezed(picture, self.side) for picture in pictures]))
         if self._device.type == "cuda":
             # Page-locked memory is copied while the device computes.
             batch = batch.pin_memory()
@@ -99,7 +94,7 @@ class ProductModel:
         features = _numpy(seen.features.float())
         return [
             Sight(unbarred(mask, picture.shape[:2]), classes[place], features[place])
-            for place, (mask, picture) in enumerate(zip(masks, pictures, strict=False))
+            for place, (mask, picture) in enumerate(zip(masks, pictures, strict=True))
         ]
 
 

@@ -7,14 +7,15 @@ import cv2
 import numpy as np
 import torch
 
+from models.compute.batches import in_batches
 from models.nets.quality import QUALITY_NET, Felt, QualityNet, QualityNetConfig
 from models.pictures import Mask, Picture
 from models.quality.crops import crop, crop_places
 from models.registry.checkpoint import Weights, load_weights
 from models.registry.sources import Place, Source, WeightsError
 
-#: Pictures that go through the net at once; each takes about 15 MB on a CPU.
-_AT_ONCE = {"cpu": 8, "cuda": 64}
+#: Pictures that go through the net together on a GPU.
+_AT_ONCE = 64
 #: What is shorter or narrower, in px, or has less than so many levels of contrast in its crops, tells nothing.
 _SHORTEST, _LEAST_CONTRAST = 32, 1.0
 #: The type of what cannot be judged.
@@ -71,8 +72,8 @@ class QualityModel:
     ) -> "QualityModel":
         """Load weights onto a torch device; the bundled ones where `source` is None. Raise `WeightsError`.
 
-        With `fixed_batch` every batch is filled up to that many pictures, so that a judgement does not depend on what
-        it is computed with.
+        On the CPU a judgement does not depend on what it is computed with; on a GPU that takes `fixed_batch`, which
+        fills every batch up to that many pictures.
         """
         found = load_weights("quality", QUALITY_NET, source)
         net, view = restored(found)
@@ -94,20 +95,15 @@ class QualityModel:
         """
         given = [None] * len(pictures) if masks is None else list(masks)
         _check(pictures, given)
-        at_once = self._fixed_batch or _AT_ONCE.get(self._device.type, 8)
-        judged: list[Judgement] = []
-        for first in range(0, len(pictures), at_once):
-            part = slice(first, first + at_once)
-            views = [self._view.of(*each) for each in zip(pictures[part], given[part], strict=True)]
-            seen = [view for view in views if view is not None]
-            judgements = iter(self._judge(seen) if seen else ())
-            judged += [_UNJUDGED if view is None else next(judgements) for view in views]
-        return judged
+        views = [self._view.of(*each) for each in zip(pictures, given, strict=True)]
+        seen = [view for view in views if view is not None]
+        judged = in_batches(seen, self._judge, device=self._device, most=_AT_ONCE, fixed=self._fixed_batch)
+        judgements = iter(judged)
+        return [_UNJUDGED if view is None else next(judgements) for view in views]
 
     @torch.inference_mode()
     def _judge(self, views: Sequence["Viewed"]) -> list[Judgement]:
-        missing = max(0, (self._fixed_batch or 0) - len(views))
-        crops, sketches = batch_of([*views, *[views[0]] * missing])
+        crops, sketches = batch_of(views)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             felt: Felt = self._net(crops.to(self._device), sketches.to(self._device))
         score, severity, realism = (

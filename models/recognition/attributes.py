@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.compute.batches import in_batches
 from models.nets.attributes import ATTRIBUTE_NET, AttributeNet, AttributeNetConfig
 from models.registry.checkpoint import fitted, load_weights
 from models.registry.manifest import WeightsError
@@ -67,9 +68,10 @@ class AttributeModel:
 
     @torch.inference_mode()
     def tell(self, sights: Sequence[HasFeatures]) -> list[Told]:
-        """One `Told` per sight, in order."""
-        if not sights:
-            return []
+        """One `Told` per sight, in order; it does not depend on the other sights."""
+        return in_batches(sights, self._tell, device=torch.device("cpu"), most=1)
+
+    def _tell(self, sights: Sequence[HasFeatures]) -> list[Told]:
         told = self._net(torch.from_numpy(np.stack([sight.features for sight in sights])))
         patterns, embeddings = told.patterns.softmax(1).numpy(), told.embedding.numpy()
         return [Told(pattern, embedding) for pattern, embedding in zip(patterns, embeddings, strict=True)]

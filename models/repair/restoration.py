@@ -7,6 +7,7 @@ any undamaged one. Pictures are `uint8 [H, W, 3]` sRGB of any size; large ones g
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compute.batches import in_batches
 from models.nets.restoration import DAMAGES, RESTORATION_NET, Judged, RestorationNet, RestorationNetConfig
 from models.pictures import Floats, Picture
 from models.registry.checkpoint import fitted, load_weights
@@ -26,8 +28,8 @@ Window = tuple[slice, slice]
 _WHOLE, _TILE, _MARGIN = 420_000, 448, 32
 #: So many tiles, evenly spread, tell what is wrong with a large picture.
 _JUDGES = 6
-#: Pixels that go through the net at once; each takes about 250 bytes on a CPU.
-_PIXELS_AT_ONCE = {"cpu": 420_000, "cuda": 24_000_000}
+#: Pixels that go through the net together on a GPU.
+_PIXELS_AT_ONCE = 24_000_000
 #: How far beyond the innocent a severity must lie for the whole correction; between, a share of it is made.
 _RAMP = 0.1
 #: A picture with a shorter side is left alone.
@@ -48,7 +50,8 @@ class Restoration:
 class Restorer:
     """A restoration net with its weights on a device. Holds no state between calls; safe to share between threads.
 
-    Batches give the same pictures as single calls within 1/255 on one device, and so do tiles and whole pictures.
+    On the CPU a picture comes out the same, bit by bit, in whatever company; on a GPU within 1/255, and so do tiles and
+    whole pictures.
     """
 
     def __init__(self, net: RestorationNet, *, name: str, version: str, device: torch.device) -> None:
@@ -90,9 +93,10 @@ class Restorer:
             else:
                 groups[picture.shape].append(position)
         for shape, positions in groups.items():
-            for part in _parts(positions, self._at_once(shape[0] * shape[1])):
-                restored = self._restore_whole([pictures[i] for i in part], strength)
-                results.update(zip(part, restored, strict=True))
+            most = _PIXELS_AT_ONCE // (shape[0] * shape[1])
+            whole = partial(self._restore_whole, strength=strength)
+            restored = in_batches([pictures[i] for i in positions], whole, device=self._device, most=most)
+            results.update(zip(positions, restored, strict=True))
         return [results[position] for position in range(len(pictures))]
 
     @torch.inference_mode()
@@ -151,9 +155,6 @@ class Restorer:
         padded = np.stack([np.pad(p, ((0, below), (0, beside), (0, 0)), mode="symmetric") for p in pictures])
         return torch.from_numpy(padded).to(self._device).permute(0, 3, 1, 2).float() / 255
 
-    def _at_once(self, pixels: int) -> int:
-        return max(1, _PIXELS_AT_ONCE.get(self._device.type, _PIXELS_AT_ONCE["cpu"]) // pixels)
-
 
 def _check(picture: Picture) -> None:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
@@ -179,10 +180,6 @@ def _added(picture: Picture, correction: Floats, share: float) -> Picture:
 def _last(batch: Tensor) -> Floats:
     """[B, 3, H, W] on a device -> [B, H, W, 3]."""
     return np.asarray(batch.permute(0, 2, 3, 1).cpu().numpy(), np.float32)
-
-
-def _parts(positions: list[int], size: int) -> Iterator[list[int]]:
-    return (positions[first : first + size] for first in range(0, len(positions), size))
 
 
 def _tiles(height: int, width: int) -> Iterator[tuple[Window, Window, Window]]:

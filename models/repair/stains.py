@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compute.batches import in_batches
 from models.nets.stains import STAIN_NET, StainNet, StainNetConfig
 from models.pictures import Floats, Mask, Picture
 from models.registry.checkpoint import fitted, load_weights
@@ -19,8 +20,8 @@ from models.registry.sources import Place, Source
 
 #: Photos are squeezed into a square of this side.
 SIDE = 256
-#: Pictures that go through the net at once.
-_AT_ONCE = {"cpu": 4, "cuda": 64}
+#: Pictures that go through the net together on a GPU.
+_AT_ONCE = 64
 #: Logit from which a pixel belongs to a stain, once its worst place counts as one.
 _EDGE = -0.5
 #: Room around a stain, as a share of the short side: its rim is fainter than what the net marks.
@@ -72,14 +73,12 @@ class StainDetector:
         for picture, product in zip(pictures, products, strict=True):
             if picture.dtype != np.uint8 or picture.shape != (*product.shape, 3) or picture.size == 0:
                 raise ValueError(f"{picture.dtype} {list(picture.shape)} and mask {list(product.shape)} do not fit")
-        found: list[Stains] = []
-        step = _AT_ONCE.get(self._device.type, 4)
-        for first in range(0, len(pictures), step):
-            found += self._find(pictures[first : first + step], products[first : first + step])
-        return found
+        both = list(zip(pictures, products, strict=True))
+        return in_batches(both, self._find, device=self._device, most=_AT_ONCE)
 
     @torch.inference_mode()
-    def _find(self, pictures: Sequence[Picture], products: Sequence[Mask]) -> list[Stains]:
+    def _find(self, both: Sequence[tuple[Picture, Mask]]) -> list[Stains]:
+        pictures, products = zip(*both, strict=True)
         suspected = self._net(*(one.to(self._device) for one in squeezed(pictures, products, SIDE)))
         places = suspected.places[:, 0].cpu().numpy()
         logits = suspected.photo.cpu().numpy() - self._innocent

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compute.batches import in_batches
 from models.nets.style import STRIDE, StyleNet, StyleNetConfig
 from models.pictures import Mask, Picture
 from models.registry.checkpoint import Weights, fitted, load_weights
@@ -19,8 +20,8 @@ Window = tuple[slice, slice]
 
 _WHITE = 255
 ARCHITECTURE = "pu2-style"
-#: Pixels that go through the net at once; each takes about 600 bytes on a CPU.
-_PIXELS_AT_ONCE = {"cpu": 2_000_000, "cuda": 64_000_000}
+#: Pixels that go through the net together on a GPU.
+_PIXELS_AT_ONCE = 64_000_000
 #: What lies further from the nearest pixel that is not pure white comes out white, and sees none of it: the net's guard
 #: of white reaches 18 px, its field of view about 60 px.
 _MARGIN = 96
@@ -31,7 +32,8 @@ _SMALLEST = 4 * STRIDE
 class StyleTransfer:
     """A style net with its weights on a device. Holds no state between calls; safe to share between threads.
 
-    Batches give the same pictures as single calls within 1/255 on one device.
+    On the CPU a picture comes out the same, bit by bit, in whatever company; on a GPU within 1/255, or bit by bit too
+    with `fixed_batch`.
     """
 
     def __init__(
@@ -59,9 +61,8 @@ class StyleTransfer:
         """Load weights onto a torch device; the bundled ones where `weights` is None.
 
         `weights` is a folder with a `weights.json`, or a safetensors file listed in the one beside it.
-        With `fixed_batch` every batch of a size goes through the net with the same number of pictures (at most so
-        many), filled up with copies: kernels are chosen by shape, so a picture then comes out the same, bit by bit, in
-        whatever company.
+        With `fixed_batch` every batch of a size goes through the net of a GPU with the same number of pictures (at most
+        so many), filled up with copies: kernels are chosen by shape.
         Raise `models.registry.manifest.WeightsError` where they are missing, altered or do not fit.
         """
         loaded = load_weights("style", ARCHITECTURE, weights)
@@ -111,21 +112,16 @@ class StyleTransfer:
         for (height, width, _), positions in groups.items():
             if height == 0:
                 continue
-            at_once = self._at_once(height * width)
-            for first in range(0, len(positions), at_once):
-                part = positions[first : first + at_once]
-                # Copies of the first fill the batch up, where it must be full.
-                full = part + part[:1] * (at_once - len(part) if self._fixed_batch else 0)
-                chosen = [self.styles.index(styles[i]) for i in full]
-                batch = self._redraw([pictures[i] for i in full], [windows[i] for i in full], chosen)
-                for i, drawn in zip(part, batch, strict=False):
-                    redrawn[i][windows[i]] = drawn
-        return redrawn
 
-    def _at_once(self, pixels: int) -> int:
-        """How many pictures of so many pixels go through the net together."""
-        room = max(1, _PIXELS_AT_ONCE.get(self._device.type, 2_000_000) // pixels)
-        return min(room, self._fixed_batch or room)
+            def redraw(part: Sequence[int]) -> list[Picture]:
+                chosen = [self.styles.index(styles[i]) for i in part]
+                return self._redraw([pictures[i] for i in part], [windows[i] for i in part], chosen)
+
+            most = _PIXELS_AT_ONCE // (height * width)
+            batch = in_batches(positions, redraw, device=self._device, most=most, fixed=self._fixed_batch)
+            for i, drawn in zip(positions, batch, strict=True):
+                redrawn[i][windows[i]] = drawn
+        return redrawn
 
     def _check(self, pictures: Sequence[Picture], styles: Sequence[str]) -> None:
         if len(pictures) != len(styles):
