@@ -155,21 +155,24 @@ def test_a_topic_that_was_empty_saves_up_no_turns():
     assert Counter(taken)["low"] >= 9
 
 
-@given(st.lists(st.sampled_from(["high", "low"]), max_size=40), st.data())
-def test_ready_keeps_the_order_within_a_topic_and_passes_by_what_has_left(topics, data):
+@given(
+    st.lists(st.tuples(st.sampled_from(["high", "low"]), st.booleans()), max_size=40),
+    st.lists(st.sampled_from([False, False, False, True]), max_size=50),
+)
+def test_ready_keeps_the_order_within_a_topic_and_passes_by_what_has_left(pushed, put_back):
     ready = Ready({"high": 3})
-    tasks = [task_of(number, topic=topic) for number, topic in enumerate(topics)]
+    tasks = [task_of(number, topic=topic) for number, (topic, _) in enumerate(pushed)]
     for task in tasks:
         ready.push(task)
-    for task in tasks:
-        if data.draw(st.booleans()):
+    for task, (_, left) in zip(tasks, pushed, strict=True):
+        if left:
             task.place = Place.ANSWERED
     taken = []
     while (task := ready.peek()) is not None:
         ready.pop()
         task.place = Place.WITH_SERVE
         taken.append(task)
-        if data.draw(st.integers(0, 3)) == 0:
+        if put_back and put_back.pop():
             ready.put_back([taken.pop()])
     for topic in ("high", "low"):
         assert [t for t in taken if t.home.tp.topic == topic] == [

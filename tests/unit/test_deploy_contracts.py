@@ -19,6 +19,7 @@ from consumers.events import BadEvent, ListingEvent, parse
 from consumers.headers import PREFIX
 from consumers.records import SourceRecord, TopicPartition
 from consumers.retries import retry_record
+from deploy.contracts import files
 from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, RETRY_HEADERS, document
 from deploy.contracts.files import FOLDER, stale, write
 from deploy.contracts.outcomes import CASES, DEAD_LETTER
@@ -30,11 +31,19 @@ from tests.support.examples import LISTING_EVENT, RESULT
 from tests.support.listing_events import structured_bytes
 
 
-def test_files_are_up_to_date() -> None:
+@pytest.fixture(scope="module")
+def texts() -> dict[Path, str]:
+    """What all files should hold: the whole code is read for it, which takes seconds."""
+    return files.expected()
+
+
+def test_files_are_up_to_date(texts: dict[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "expected", lambda: texts)
     assert stale() == [], "run `make schemas`"
 
 
-def test_staleness_is_noticed(tmp_path: Path) -> None:
+def test_staleness_is_noticed(tmp_path: Path, texts: dict[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "expected", lambda: texts)
     write(tmp_path)
     assert stale(tmp_path) == []
     (tmp_path / "outcomes.md").write_text("old")
