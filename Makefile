@@ -9,6 +9,7 @@ CHAOS ?=
 PHOTOS ?= ../shared
 RECIPE ?= style
 EXAMPLES ?= 20000
+WORKERS ?= 2
 SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py
 
 # Where Python may keep no bytecode, each of the many processes of a demo or a test would compile torch and Ray anew.
@@ -33,8 +34,14 @@ $(STAMP): pyproject.toml requirements.lock
 demo: $(STAMP)  ## the whole way on this machine: events -> Kafka -> Ray Serve -> S3 -> pictures in out/demo
 	$(BIN)/vitrine demo $(DEMO)
 
-test: $(STAMP)  ## all tests (unit, integration, acceptance)
+# Files of unit tests run side by side; what starts real servers has the machine to itself.
+test: $(STAMP)  ## all tests (unit, integration, acceptance), or TESTS=tests/unit/test_serve_plan.py
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit; unit=$$?; \
+	$(BIN)/python -m pytest tests/integration tests/acceptance && exit $$unit
+endif
 
 chaos: $(STAMP)  ## 20,000 events through real servers that are killed, frozen and cut meanwhile (25 minutes; CHAOS=--seed 7)
 	$(BIN)/python -m deploy.loadtest.chaos $(CHAOS)
