@@ -1,12 +1,13 @@
 """The restoration net: takes noise, blur and JPEG's traces out of a photo without being told which of them are there.
 
-What it gives is a correction that is added to the photo (Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017),
-and its own opinion of how much of each damage the photo has, by which a gate decides whether the correction is used.
+What it gives is its opinion of how much of each damage the photo has, by which a gate decides whether it is touched,
+and a correction that is added (Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017). The correction is told the
+opinion: whether an edge is soft by nature or blurred is seen in the whole photo and not in its neighbourhood.
 
 Shapes: B batch; H and W are multiples of `RestorationNetConfig.stride`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,9 @@ class RestorationNet(nn.Module):
     def __init__(self, config: RestorationNetConfig) -> None:
         super().__init__()
         self.stride = config.stride
-        self.body = UNet(UNetConfig(inputs=3, outputs=3, widths=config.widths, down=config.down, up=config.up))
+        self.body = UNet(
+            UNetConfig(inputs=3, outputs=3, widths=config.widths, down=config.down, up=config.up, told=len(DAMAGES))
+        )
         wide = config.widths[-1]
         self.opinion = nn.Sequential(nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, len(DAMAGES)))
         self.register_buffer("innocent", torch.ones(len(DAMAGES)))
@@ -66,9 +69,11 @@ class RestorationNet(nn.Module):
 
     def correct(self, judged: Judged) -> Tensor:
         """What to add to the pictures, the rest of the work: float [B, 3, H, W]."""
-        return self.body.decode(judged.bottom, judged.kept).float()
+        return self.body.decode(judged.bottom, judged.kept, judged.severity).float()
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Corrected pictures, about 0..1, and their severity, as in training."""
         judged = self.judge(pictures)
-        return pictures + self.correct(judged), judged.severity
+        # The opinion is held to the truth alone.
+        told = replace(judged, severity=judged.severity.detach())
+        return pictures + self.correct(told), judged.severity

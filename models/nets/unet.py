@@ -2,7 +2,8 @@
 
 - It starts at half size (PixelUnshuffle) and has neither norms nor depthwise layers: that is what a CPU runs best, in
   training as well.
-- Without norms it is local: what it makes of a place does not depend on what lies far from it, so tiles agree.
+- Without norms it is local: what it makes of a place does not depend on what lies far from it, so tiles agree. What
+  is known of the whole picture may be told to it.
 - Residual blocks that start as the identity, and an output layer that starts at zero.
 
 Shapes: B batch, I and O channels in and out; H and W are multiples of `stride`.
@@ -29,6 +30,8 @@ class UNetConfig:
     #: Residual blocks per scale on the way down (the last: at the bottom), and on the way up from there.
     down: tuple[int, ...] = (1, 2, 3)
     up: tuple[int, ...] = (2, 1)
+    #: Numbers per picture that the way up is told; 0 for none.
+    told: int = 0
 
     @property
     def stride(self) -> int:
@@ -53,6 +56,7 @@ class UNet(nn.Module):
         self.merges = nn.ModuleList(
             _blocks(width, count) for width, count in zip(widths[-2::-1], config.up, strict=True)
         )
+        self.settings = nn.ModuleList(_Setting(config.told, width) for width in widths[-2::-1] if config.told)
         self.head = nn.Conv2d(widths[0], 4 * config.outputs, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         if self.head.bias is not None:
@@ -72,11 +76,29 @@ class UNet(nn.Module):
             x = blocks(shrink(x))
         return x, kept
 
-    def decode(self, x: Tensor, kept: list[Tensor]) -> Tensor:
-        """The way up."""
-        for grow, blocks, finer in zip(self.grow, self.merges, reversed(kept), strict=True):
-            x = blocks(functional.pixel_shuffle(grow(x), 2) + finer)
+    def decode(self, x: Tensor, kept: list[Tensor], told: Tensor | None = None) -> Tensor:
+        """The way up, which `told [B, told]` sets otherwise for each picture."""
+        settings = self.settings if told is not None else [None] * len(self.grow)
+        for grow, setting, blocks, finer in zip(self.grow, settings, self.merges, reversed(kept), strict=True):
+            x = functional.pixel_shuffle(grow(x), 2) + finer
+            x = blocks(x if setting is None else setting(x, told))
         return functional.pixel_shuffle(self.head(x), 2)
+
+
+class _Setting(nn.Module):
+    """Scale and shift per channel (Perez et al., "FiLM", AAAI 2018); nothing at first."""
+
+    def __init__(self, told: int, width: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(told, 2 * width)
+        self.outer = nn.Linear(2 * width, 2 * width)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        scale, shift = self.outer(functional.relu(self.inner(told)))[..., None, None].chunk(2, 1)
+        changed: Tensor = x * (1 + scale) + shift
+        return changed
 
 
 class _Block(nn.Module):

@@ -6,7 +6,7 @@ any undamaged one. Pictures are `uint8 [H, W, 3]` sRGB of any size; large ones g
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -107,7 +107,8 @@ class Restorer:
             _check(picture)
             height, width = picture.shape[:2]
             double = cv2.resize(picture, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
-            enlarged.append(self._corrected(np.asarray(double, np.uint8), 1.0))
+            found = np.asarray(double, np.uint8)
+            enlarged.append(self._corrected(found, 1.0, self._severity(found)))
         return enlarged
 
     def _restore_whole(self, pictures: Sequence[Picture], strength: float) -> list[Restoration]:
@@ -128,25 +129,34 @@ class Restorer:
         return results
 
     def _restore_large(self, picture: Picture, strength: float) -> Restoration:
-        windows = list(_tiles(*picture.shape[:2]))
-        chosen = np.unique(np.linspace(0, len(windows) - 1, _JUDGES).round().astype(int))
-        seen = [self._net.judge(self._batch([picture[windows[i][0]]])).severity[0].cpu().numpy() for i in chosen]
-        severity = np.mean(seen, axis=0)
+        severity = self._severity(picture)
         share = float(_certainty(severity, self._innocent)) * strength
-        pixels = self._corrected(picture, share) if share > 0 else picture
+        pixels = self._corrected(picture, share, severity) if share > 0 else picture
         return Restoration(pixels, share, _named(severity))
 
-    def _corrected(self, picture: Picture, share: float) -> Picture:
-        """Tile by tile, each with a margin that is thrown away."""
+    def _severity(self, picture: Picture) -> Floats:
+        """float32 [4]; of a large picture what a few of its tiles show on average."""
+        parts = [picture]
+        if picture.shape[0] * picture.shape[1] > _WHOLE:
+            windows = list(_tiles(*picture.shape[:2]))
+            chosen = np.unique(np.linspace(0, len(windows) - 1, _JUDGES).round().astype(int))
+            parts = [picture[windows[i][0]] for i in chosen]
+        seen = [self._net.judge(self._batch([part])).severity[0].cpu().numpy() for part in parts]
+        return np.asarray(np.mean(seen, axis=0), np.float32)
+
+    def _corrected(self, picture: Picture, share: float, severity: Floats) -> Picture:
+        """Tile by tile, each with a margin that is thrown away; all are told the severity of the whole."""
         if picture.shape[0] * picture.shape[1] <= _WHOLE:
-            return _added(picture, self._correction(picture), share)
+            return _added(picture, self._correction(picture, severity), share)
         result = np.empty_like(picture)
         for window, inner, place in _tiles(*picture.shape[:2]):
-            result[place] = _added(picture[place], self._correction(picture[window])[inner], share)
+            result[place] = _added(picture[place], self._correction(picture[window], severity)[inner], share)
         return result
 
-    def _correction(self, picture: Picture) -> Floats:
-        correction = _last(self._net.correct(self._net.judge(self._batch([picture]))))[0]
+    def _correction(self, picture: Picture, severity: Floats) -> Floats:
+        judged = self._net.judge(self._batch([picture]))
+        told = replace(judged, severity=torch.from_numpy(severity)[None].to(self._device))
+        correction = _last(self._net.correct(told))[0]
         return np.asarray(correction[: picture.shape[0], : picture.shape[1]], np.float32)
 
     def _batch(self, pictures: Sequence[Picture]) -> Tensor:

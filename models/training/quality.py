@@ -50,13 +50,13 @@ class QualityRecipe:
     margin: float = 5.0
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=2800,
+            steps=6_500,
             learning_rate=2e-3,
             warmup_steps=100,
             weight_decay=0.02,
             average=0.997,
             save_every=100,
-            validate_every=350,
+            validate_every=1_300,
             clip=2.0,
         )
     )

@@ -45,13 +45,15 @@ class RestorationRecipe:
     wear: Wear = field(default_factory=Wear)
     #: Share of the photos shown in another light.
     light: float = 0.3
-    #: Softness of the loss near 0, and the weights of its other terms.
-    softness: float = 1e-3
+    #: Distance from the truth, in 0..1, from which on it counts by its share and no more by its square; and the
+    #: weights of the terms.
+    softness: float = 1 / 255
+    distance_weight: float = 0.02
     spectrum_weight: float = 0.01
     severity_weight: float = 0.02
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=18_000,
+            steps=8_000,
             learning_rate=1e-3,
             warmup_steps=300,
             betas=(0.9, 0.99),
@@ -136,16 +138,20 @@ class RestorationTask:
         return hurt[place], clean[place], damage.as_severity(clean[place], hurt[place])
 
     def loss(self, batch: RestorationBatch, device: torch.device) -> Mapping[str, Tensor]:
-        """Charbonnier's distance, the difference of the spectra, and the severity."""
+        """Decibels from the truth per crop, the difference of the spectra, and the severity.
+
+        In decibels the little that JPEG takes away weighs as much as heavy noise does.
+        """
         hurt = batch.damaged.to(device, memory_format=torch.channels_last)
         clean = batch.clean.to(device)
         with torch.autocast(device.type, torch.bfloat16):
             found, opinion = self.net(hurt)
         error = found - clean
+        square = error.square().mean((1, 2, 3))
         spectrum = torch.view_as_real(torch.fft.rfft2(error, norm="ortho"))
         severity = functional.smooth_l1_loss(opinion, batch.severity.to(device), beta=0.05)
         return {
-            "distance": (error.square() + self.recipe.softness**2).sqrt().mean(),
+            "distance": self.recipe.distance_weight * (1 + square / self.recipe.softness**2).log().mean(),
             "spectrum": self.recipe.spectrum_weight * spectrum.abs().mean(),
             "severity": self.recipe.severity_weight * severity,
         }

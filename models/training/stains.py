@@ -47,13 +47,13 @@ class StainRecipe:
     photo_weight: float = 0.3
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=3_000,
+            steps=6_000,
             learning_rate=1e-3,
             warmup_steps=150,
             weight_decay=0.01,
             average=0.998,
             save_every=100,
-            validate_every=600,
+            validate_every=2_000,
             clip=1.0,
             half=True,
         )
