@@ -37,7 +37,7 @@ def cluster() -> Iterator[None]:
 def start(place: str) -> None:
     ray.init(
         address="local",
-        num_cpus=4,
+        num_cpus=2,
         include_dashboard=False,
         _temp_dir=place,
         object_store_memory=100_000_000,
