@@ -78,7 +78,7 @@ class ServeSettings(BaseSettings):
     )
     read_text_limit_s: float = Field(default=5.0, gt=0, description="Seconds for the text of one photo.")
     judge_photos: bool = Field(
-        default=False, description="Let a net judge photos as they come: `photo_score` in quality.yaml."
+        default=True, description="Let a net judge photos as they come: `photo_score` in quality.yaml."
     )
     quality_weights: str | None = Field(default=None, description="Quality net to use instead of the bundled one.")
     restore: bool = Field(

@@ -18,6 +18,8 @@ from models.registry.sources import Place, Source, WeightsError
 _AT_ONCE = 64
 #: What is shorter or narrower, in px, or has less than so many levels of contrast in its crops, tells nothing.
 _SHORTEST, _LEAST_CONTRAST = 32, 1.0
+#: A longer photo is looked at as the pictures that are made of it: what is soft at 12 megapixels may be sharp there.
+_LONGEST = 1_100
 #: The type of what cannot be judged.
 NOTHING = "nothing to see"
 
@@ -142,6 +144,7 @@ class View:
 
     def of(self, picture: Picture, mask: Mask | None = None) -> Viewed | None:
         """None where there is nothing to see."""
+        picture, mask = _reduced(picture, mask)
         if min(picture.shape[:2]) < _SHORTEST:
             return None
         viewed = self.at(picture, crop_places(picture, mask, self.side, self.crops))
@@ -152,6 +155,17 @@ class View:
         crops = np.stack([crop(picture, place, self.side) for place in places])
         sketch = cv2.resize(picture, (self.sketch, self.sketch), interpolation=cv2.INTER_AREA)
         return Viewed(crops, np.asarray(sketch, np.uint8))
+
+
+def _reduced(picture: Picture, mask: Mask | None) -> tuple[Picture, Mask | None]:
+    height, width = picture.shape[:2]
+    if max(height, width) <= _LONGEST:
+        return picture, mask
+    share = _LONGEST / max(height, width)
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    smaller = None if mask is None else cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), None if smaller is None else np.asarray(smaller, np.float32)
 
 
 def batch_of(views: Sequence[Viewed]) -> tuple[torch.Tensor, torch.Tensor]:

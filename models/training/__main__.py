@@ -11,7 +11,7 @@ from models.training.loop import TrainingError
 from models.training.recipe import Recipe
 from models.training.recipes import RECIPES
 from models.training.report import PAGE, write_comparison
-from models.training.run import Settings, execute, export_only, with_steps
+from models.training.run import Settings, execute, export_only, with_rate, with_steps
 from models.training.scenes import HELP, DataError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train the nets that are bundled.")
@@ -38,6 +38,8 @@ def _add(name: str) -> None:
         / name,
         device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ...")] = "auto",
         steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; the recipe's own by default.")] = None,
+        rate: Annotated[float | None, typer.Option(min=0, help="Learning rate; the recipe's own by default.")] = None,
+        begin: Annotated[Path | None, typer.Option(help="Weights to begin with: fine-tuning.")] = None,
         threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves the choice to torch.")] = 0,
         readers: Annotated[int, typer.Option(min=1, help="Batches made ahead of time, each by a thread.")] = 1,
         resume: Annotated[bool, typer.Option(help="Refuse to start from nothing.")] = False,
@@ -52,6 +54,7 @@ def _add(name: str) -> None:
         workers: Annotated[int, typer.Option(min=1, help="Workers with --ray.")] = 1,
     ) -> None:
         recipe = RECIPES[name]() if steps is None else with_steps(RECIPES[name](), steps)
+        recipe = recipe if rate is None else with_rate(recipe, rate)
         settings = Settings(
             out=out,
             data=data,
@@ -61,6 +64,7 @@ def _add(name: str) -> None:
             threads=threads,
             readers=readers,
             resume=resume,
+            begin=begin,
             tensorboard=tensorboard,
             half=half,
         )

@@ -161,6 +161,7 @@ def resume(state: State, path: Path) -> None:
         state.optimiser.load_state_dict(content["optimiser"])
         state.step, state.losses, state.figures = content["step"], content["losses"], content["figures"]
         state.seconds = content.get("seconds", 0.0)
+        state.recipe = {**content.get("recipe", {}), **state.recipe}
     except (OSError, EOFError, UnpicklingError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{path} is no checkpoint of this recipe: {error}") from error
 

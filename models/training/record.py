@@ -45,6 +45,7 @@ def record(recipe: Recipe, state: State, device: torch.device, workers: int = 1)
         "version": recipe.version,
         "architecture": recipe.architecture,
         "recipe": {**identity(recipe), "plan.steps": recipe.plan.steps},
+        "begun_with": state.recipe.get("begun_with"),
         "seed": recipe.plan.seed,
         "step": state.step,
         "steps": recipe.plan.steps,

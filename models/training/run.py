@@ -11,6 +11,7 @@ import cv2
 import torch
 from rich.console import Console
 
+from models.training.begin import begin_with
 from models.training.board import Board, open_board
 from models.training.card import missing_sections
 from models.training.export import Exported, export
@@ -45,6 +46,8 @@ class Settings:
     #: Whether there must be something to go on from.
     resume: bool = False
     tensorboard: bool = False
+    #: Folder or file of weights to begin with; from nothing by default.
+    begin: Path | None = None
     #: Whether weights are exported as float16; the recipe's own choice by default.
     half: bool | None = None
 
@@ -65,6 +68,12 @@ class Settings:
 def with_steps(recipe: Recipe, steps: int) -> Recipe:
     """The same recipe over so many steps: warm-up, finish and the fall of the rate follow."""
     changed = replace(cast("Any", recipe), plan=replace(recipe.plan, steps=steps))
+    return cast("Recipe", changed)
+
+
+def with_rate(recipe: Recipe, rate: float) -> Recipe:
+    """The same recipe at another learning rate."""
+    changed = replace(cast("Any", recipe), plan=replace(recipe.plan, learning_rate=rate))
     return cast("Recipe", changed)
 
 
@@ -111,6 +120,8 @@ class Run:
         state.recipe = identity(recipe)
         if there:
             resume(state, settings.checkpoint)
+        elif settings.begin:
+            state.recipe["begun_with"] = begin_with(state, recipe, settings.begin)
         return cls(recipe=recipe, task=task, state=state, settings=settings, console=console, share=share)
 
     def train(self, board: Board | None) -> None:

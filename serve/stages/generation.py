@@ -58,7 +58,8 @@ def _enhance(canvas: Canvas, operation: Enhance, shot: Shot, restorer: Restorer 
         return canvas
     log.info("enhanced", extra={"key": shot.key, "applied": [asdict(one) for one in done.applied]})
     figures = {
-        **canvas.figures,
+        # What a net said of the photo as it came says nothing of what has become of it.
+        **{name: value for name, value in canvas.figures.items() if name != "photo_score"},
         "noise": noise_of(done.pixels, canvas.alpha),
         "correction_light": done.shift("exposure"),
         "correction_colour": done.shift("white_balance"),

@@ -202,3 +202,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, config: dict[str, o
     enlist(folder, "quality", type(entry)(**changed, version="0.2", config={**entry.config, **config}))
     with pytest.raises(WeightsError, match="does not fit"):
         QualityModel.load(source=folder)
+
+
+def test_a_large_photo_is_looked_at_as_shops_show_it(model: QualityModel) -> None:
+    photo = picture(700, 550)
+    large = np.asarray(cv2.resize(photo, (2750, 3500), interpolation=cv2.INTER_CUBIC), np.uint8)
+    mask = np.zeros((3500, 2750), np.float32)
+    mask[900:2000, 800:1600] = 1
+    small = np.asarray(cv2.resize(large, (864, 1100), interpolation=cv2.INTER_AREA), np.uint8)
+    smaller = np.asarray(cv2.resize(mask, (864, 1100), interpolation=cv2.INTER_AREA), np.float32)
+    assert model.judge([large], [mask]) == model.judge([small], [smaller])

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -538,9 +539,25 @@ class Critic:
         return [Scored(0.25)] * len(pictures)
 
 
-def test_photos_are_judged_as_they_came() -> None:
+def judging(restorer: Loaded[Cleaner] | None = None) -> Generation:
     card = ModelRef(name="box", version="1")
     critic = Loaded(ModelRef(name="critic", version="1"), Critic)
-    stage = Generation(card, Cutting(Loaded(card, BoxBackend), None, critic))
-    (entry,) = made(stage, shot(photo(), variant()))
+    return Generation(card, Cutting(Loaded(card, BoxBackend), None, critic), restorer)
+
+
+def test_photos_are_judged_as_they_came() -> None:
+    (entry,) = made(judging(), shot(photo(), variant()))
     assert entry.figures["photo_score"] == 0.25
+
+
+def test_what_was_corrected_is_not_held_to_what_it_was_before() -> None:
+    chain = variant({"op": "enhance", "exposure": False, "white_balance": False}, size=(80, 96))
+    mended, sound = (
+        made(
+            judging(Loaded(ModelRef(name="cleaner", version="2"), partial(Cleaner, finds=finds))),
+            shot(smooth_photo(), chain),
+        )
+        for finds in (True, False)
+    )
+    assert "photo_score" not in mended[0].figures
+    assert sound[0].figures["photo_score"] == 0.25
