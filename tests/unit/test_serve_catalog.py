@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from models.registry.manifest import bundled_folder, read_manifest
 from models.scenes.registry import SCENES
 from serve.catalog.loader import CatalogInvalid, load_catalog
 from serve.catalog.operations import Scene
@@ -100,7 +101,7 @@ def test_unknown_channels_and_styles_in_recipes_are_refused(tmp_path: Path) -> N
     text = "recipe: r\nversion: 1\ndescription: x\nvariants:\n"
     text += "- {name: v, channels: [nowhere], operations: [{op: studio}, {op: style, style: none_such}]}\n"
     write(tmp_path, "recipes/r.yaml", text)
-    known = {"oil", "watercolour", "pencil", "crayon", "poster"}
+    known = set(read_manifest(bundled_folder())["style"].config["styles"])
     places = [(path, reason.split(";")[0]) for _, path, reason in faults(tmp_path, styles=known)]
     assert places == [
         ("variants[0].channels[0]", "unknown channel 'nowhere'"),
