@@ -54,8 +54,8 @@ class ServeSettings(BaseSettings):
     batch_mib: int = Field(default=512, ge=16, description="Pictures of a batch, in MiB.")
     deterministic: bool = Field(
         default=False,
-        description="Fill every batch of a net up to `batch_shots`, so that the same event gives the same bytes in "
-        "whatever company it is computed; costs throughput.",
+        description="On a GPU: fill every batch of a net up to `batch_shots`, so that the same event gives the same "
+        "bytes in whatever company it is computed; costs throughput. On a CPU it always does.",
     )
     stuck_after_s: float = Field(
         default=300.0, gt=0, description="Seconds after which a running batch counts as stuck, and the replica as sick."

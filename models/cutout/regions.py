@@ -8,6 +8,9 @@ from models.pictures import Mask
 
 Region = NDArray[np.bool_]
 
+#: Below this a soft mask shows nothing that one would see on white.
+_FAINT = 0.08
+
 
 def clean(mask: Region, probability: Mask) -> Region:
     """The product's regions out of a cut `[h, w]`: slips and specks go, small or probable holes are filled.
@@ -61,23 +64,25 @@ def _without_holes(mask: Region, probability: Mask) -> Region:
 
 
 def without_crumbs(mask: Mask, share: float = 0.05) -> Mask:
-    """The soft mask `[H, W]` without the pieces that are smaller than a share of the largest one.
+    """The soft mask `[H, W]` without the pieces that are smaller than a share of the largest one, and without what is
+    faint and hangs together with none that stays; as it is where nothing is sure.
 
     Slips of floor at the frame's edge, a stranger's sleeve: a product in several pieces, such as shoes, has pieces of
-    one size. A faint rim of what stays is kept.
+    one size. A thing that was thought of for a moment leaves a smear on white.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats((mask >= 0.5).astype(np.uint8), connectivity=8)
-    if count <= 2:
+    if count < 2:
         return mask
     sizes = stats[1:, cv2.CC_STAT_AREA]
     small = np.flatnonzero(sizes < share * sizes.max()) + 1
-    if not small.size:
-        return mask
     crumbs = np.isin(labels, small)
     stays = (labels > 0) & ~crumbs
+    _, faint = cv2.connectedComponents((mask >= _FAINT).astype(np.uint8), connectivity=8)
+    hangs = np.isin(faint, np.unique(faint[stays]))
     reach = np.ones((9, 9), np.uint8)
-    around = (cv2.dilate(crumbs.astype(np.uint8), reach) > 0) & (cv2.dilate(stays.astype(np.uint8), reach) == 0)
-    return np.asarray(np.where(around | crumbs, 0, mask), np.float32)
+    near = cv2.dilate(stays.astype(np.uint8), reach) > 0
+    around = (cv2.dilate(crumbs.astype(np.uint8), reach) > 0) & ~near
+    return np.asarray(np.where(around | crumbs | ~(hangs | near), 0, mask), np.float32)
 
 
 def pieces(mask: Mask, share: float = 0.2) -> int:

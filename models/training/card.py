@@ -49,10 +49,11 @@ def _training(recipe: Recipe, run: Record, dtype: str) -> str:
     workers = f", {run['workers']} workers" if run["workers"] > 1 else ""
     values = "\n".join(f"| `{name}` | {value} |" for name, value in run["recipe"].items())
     spent = f" in {run['seconds'] / 60:.0f} minutes" if run["seconds"] else ""
+    begun = f"\nIt began with the weights {run['begun_with']}." if run.get("begun_with") else ""
     threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
     return (
         f"`{command(recipe)}`: {run['step']:,} of {run['steps']:,} steps{spent} on {run['device']} with "
-        f"{threads}{workers}, seed {run['seed']}; {versions}.\n"
+        f"{threads}{workers}, seed {run['seed']}; {versions}.{begun}\n"
         f"Net `{recipe.architecture}`, {run['parameters']:,} parameters, stored as {dtype}.\n\n"
         f"| value | of this run |\n|---|---|\n{values}"
     )

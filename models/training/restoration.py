@@ -85,8 +85,9 @@ class RestorationRecipe:
             "what": "Takes noise, blur and JPEG's traces out of photos, and tells how much of each there is.",
             "data": "Photos of clothing-dataset-small (CC0), split `train`, damaged by models.training.degradations.",
             "licence": "Apache-2.0; trained from scratch.",
-            "limits": "The photos are JPEGs themselves, so traces of good JPEGs count as clean. Text and faces were "
-            "not trained on apart. Strong blur is made less, not undone; nothing is invented.",
+            "limits": "The photos are JPEGs themselves, so traces of good JPEGs count as clean, and those of poor ones "
+            "are only partly taken out. Blur is told, but hardly made less. Text and faces were not trained on apart; "
+            "nothing is invented.",
             "use": "Photos of products before they are cut out; behind the gate of models.repair.restoration.",
         }
 

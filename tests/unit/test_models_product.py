@@ -165,6 +165,17 @@ def test_crumbs_go_and_pairs_stay() -> None:
     assert np.array_equal(without_crumbs(pair), pair)
 
 
+def test_a_faint_smear_goes_and_a_faint_strap_stays() -> None:
+    mask = disk(radius=30)
+    mask[10:16, 10:40] = 0.3
+    mask[108:150, 78:82] = np.maximum(mask[108:150, 78:82], 0.3)
+    cleaned = without_crumbs(mask)
+    assert cleaned[:20, :45].max() < 0.01
+    assert cleaned[108:150, 78:82].min() >= 0.3
+    smear = np.asarray(disk() * 0.3, np.float32)
+    assert np.array_equal(without_crumbs(smear), smear)
+
+
 def test_doubt_lowers_the_certainty() -> None:
     clear = certainty(disk())
     faded = certainty(np.asarray(disk() * 0.62, np.float32))
