@@ -26,7 +26,7 @@ def begin_with(state: State, recipe: Recipe, source: Path) -> str:
         other = [name for name, tensor in weights.tensors.items() if own.get(name, tensor).shape != tensor.shape]
         if other or not own.keys() & weights.tensors.keys():
             raise TrainingError(
-                f"--begin {source}: {', '.join(other[:4]) or 'no tensor'} of another size than the net's"
+                f"--begin {source}: {', '.join(sorted(other)[:4]) or 'no tensor'} of another size than the net's"
             )
         net.load_state_dict({**own, **{name: t for name, t in weights.tensors.items() if name in own}})
     return weights.entry.version

@@ -67,8 +67,8 @@ def test_an_unlisted_file_or_name_is_refused(folder: Path) -> None:
     shutil.copy(folder / "style.safetensors", folder / "other.safetensors")
     with pytest.raises(WeightsError, match="is not listed"):
         StyleTransfer.load(weights=folder / "other.safetensors")
-    with pytest.raises(WeightsError, match=r"no weights named 'quality', only: .*style"):
-        load_weights("quality", "any", folder)
+    with pytest.raises(WeightsError, match=r"no weights named 'portraits', only: .*style"):
+        load_weights("portraits", "any", folder)
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"style": 3}', '{"style": {"file": "x"}}'])

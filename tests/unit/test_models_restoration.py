@@ -239,6 +239,8 @@ def test_a_run_lowers_its_loss_sets_its_gate_and_is_served_and_measured(tmp_path
     assert [figures[f"innocent/{name}"] for name in DAMAGES] == pytest.approx(innocent.tolist())
     assert task.samples(state.averaged, CPU).shape[2] == 3
 
+    # It has seen nothing undamaged, so to it all photos look alike.
+    innocent.zero_()
     folder = write_weights(tmp_path / "w", recipe.name, recipe.architecture, state.averaged, task.config())
     images = root / "photos" / "validation"
     measured = evaluation.run(argparse.Namespace(images=images, weights=folder, limit=2))
