@@ -162,6 +162,32 @@ def test_a_new_configuration_is_taken_over_without_restart_and_no_event_is_dropp
     until(lambda: shown(world) == 2)
 
 
+def test_a_share_of_the_listings_gets_the_net_on_trial_and_results_say_which(world: World) -> None:
+    pids = world.pids()
+    document = world.document["deployments"][0]["user_config"]
+    tried = {"share": 0.5, "style_weights": str(weights(world.folder / "tried", version="1.2-tried"))}
+    world.configure({**document, "trial": tried})
+    until(lambda: made(world.answer()) == (2, "1.2-tried"))
+    # Others are told later than the first one: from here on each listing is answered once more.
+    world.apps.wait(APP)
+    seen: dict[str, set[str]] = {}
+    for revision in (1, 2):
+        for number in range(900, 910):
+            event = item(
+                world.photo,
+                offset=number + 100 * revision,
+                listing_id=f"L{number}",
+                tenant_id="trying",
+                revision=revision,
+            )
+            seen.setdefault(f"L{number}", set()).add(made(world.apps.enrich(APP, event)[event.ref])[1])
+    assert set().union(*seen.values()) == {"1.1-copy", "1.2-tried"}
+    assert all(len(versions) == 1 for versions in seen.values())
+    assert world.pids() == pids
+    world.configure(document)
+    world.apps.wait(APP)
+
+
 def made(line: dict[str, Any]) -> tuple[int, str]:
     """Version of the recipe and of the style net."""
     (output,) = line["result"]["outputs"]
