@@ -41,7 +41,7 @@ def _add(name: str) -> None:
         rate: Annotated[float | None, typer.Option(min=0, help="Learning rate; the recipe's own by default.")] = None,
         begin: Annotated[Path | None, typer.Option(help="Weights to begin with: fine-tuning.")] = None,
         threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves the choice to torch.")] = 0,
-        readers: Annotated[int, typer.Option(min=1, help="Batches made ahead of time, each by a thread.")] = 1,
+        readers: Annotated[int, typer.Option(min=1, help="Processes that make batches; 1: a thread.")] = 1,
         resume: Annotated[bool, typer.Option(help="Refuse to start from nothing.")] = False,
         export: Annotated[bool, typer.Option(help="Train no further: export the checkpoint as it is.")] = False,
         half: Annotated[

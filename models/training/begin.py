@@ -23,10 +23,10 @@ def begin_with(state: State, recipe: Recipe, source: Path) -> str:
         raise TrainingError(f"--begin {source}: {error}") from error
     for net in (state.net, state.averaged):
         own = net.state_dict()
-        other = [name for name, tensor in weights.tensors.items() if own.get(name, tensor).shape != tensor.shape]
-        if other or not own.keys() & weights.tensors.keys():
-            raise TrainingError(
-                f"--begin {source}: {', '.join(sorted(other)[:4]) or 'no tensor'} of another size than the net's"
-            )
+        other = sorted(name for name, tensor in weights.tensors.items() if own.get(name, tensor).shape != tensor.shape)
+        if other:
+            raise TrainingError(f"--begin {source}: {', '.join(other[:4])} of another size than the net's")
+        if not own.keys() & weights.tensors.keys():
+            raise TrainingError(f"--begin {source}: no tensor that the net has")
         net.load_state_dict({**own, **{name: t for name, t in weights.tensors.items() if name in own}})
     return weights.entry.version

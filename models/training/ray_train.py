@@ -78,5 +78,6 @@ def _absolute(settings: Settings) -> Settings:
         data=settings.data and settings.data.absolute(),
         cache=settings.cache.absolute(),
         weights=settings.weights and settings.weights.absolute(),
+        begin=settings.begin and settings.begin.absolute(),
         threads=settings.threads or 1,
     )

@@ -41,7 +41,7 @@ class Settings:
     device: str = "auto"
     #: CPU threads; 0 leaves the choice to torch.
     threads: int = 0
-    #: Batches made ahead of time.
+    #: Processes that make batches ahead of time; 1 is a thread.
     readers: int = 1
     #: Whether there must be something to go on from.
     resume: bool = False
