@@ -1,12 +1,14 @@
 """Real and embedded servers, one of each per test session. See tests/README.md."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import hypothesis
 import pytest
 
+from consumers.shell import kafka_internals
 from deploy.errors import ToolMissing
 from deploy.services.interface import Endpoints, Service
 from deploy.services.kafka_embedded import EmbeddedKafka
@@ -24,8 +26,25 @@ hypothesis.settings.register_profile("ci", PATIENT, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+_STATUS = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_STATUS] = exitstatus
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave at once where Ray was loaded: its threads outlive its shutdown, and may crash an interpreter that ends."""
+    if "ray" in sys.modules and _STATUS in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[_STATUS])
+
+
 @contextmanager
 def _running(service: Service) -> Iterator[Endpoints]:
+    kafka_internals.mend()
     try:
         service.start()
         yield service.describe(Endpoints())

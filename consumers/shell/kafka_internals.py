@@ -18,6 +18,9 @@
   with the next one: events would be marked as done whose results were aborted. Here they end with their transaction.
 - A member that the group forgot while it joined keeps its partitions without a word, and claims them as its own, also
   where others have them by now. Here it loses them first, as one does that hears of it at another time.
+- A topic that is named while metadata without it is on the way is taken for known when that arrives, and not asked for
+  before `metadata_max_age_ms`: a consumer that subscribes while it connects, as its constructor does, may read nothing
+  for five minutes. Here it is asked for next.
 - The client's event loop is not asyncio, and has no public wait with a deadline.
 - Where fetching goes on can be asked for only with a call that may wait and raise, and the ends of partitions only with
   one that waits. `next_offset` reads the one, `ask_for_ends` leaves the other to come.
@@ -32,6 +35,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
@@ -91,6 +95,7 @@ def mend() -> None:
     for transport in (KafkaTCPTransport, KafkaSSLTransport):
         transport._sock_recv = _reading_last_words(transport._sock_recv)
     BaseCoordinator.reset_generation = _losing_first(BaseCoordinator.reset_generation)
+    ClusterMetadata._do_refresh_metadata = _asking_for_new_topics(ClusterMetadata._do_refresh_metadata)
 
 
 def _losing_first(reset: Any) -> Any:
@@ -101,6 +106,21 @@ def _losing_first(reset: Any) -> Any:
         coordinator.rejoining = False
 
     return lose
+
+
+def _asking_for_new_topics(refresh: Any) -> Any:
+    @functools.wraps(refresh)
+    async def ask(cluster: Any, node_id: Any) -> None:
+        asked = _topics_to_ask_for(cluster)
+        await refresh(cluster, node_id)
+        if asked != _topics_to_ask_for(cluster):
+            cluster.request_update()
+
+    return ask
+
+
+def _topics_to_ask_for(cluster: Any) -> tuple[bool, frozenset[str]]:
+    return cluster.need_all_topic_metadata, frozenset(cluster._topics)
 
 
 async def wait_for(consumer: KafkaConsumer, future: Any, timeout_s: float) -> None:

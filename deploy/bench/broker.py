@@ -9,6 +9,7 @@ from pathlib import Path
 from kafka import KafkaConsumer, KafkaProducer
 
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 from deploy.bench import listings
 from deploy.errors import ServiceFailed, ToolMissing
 from deploy.services.interface import Endpoints
@@ -96,6 +97,7 @@ def fill(settings: ConsumerSettings, events: int) -> None:
 
 def bare_loop(settings: ConsumerSettings, events: int) -> float:
     """Poll, commit every batch, nothing else."""
+    kafka_internals.mend()
     consumer = KafkaConsumer(
         *settings.topics,
         **settings.client(),

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 from deploy.bench.answering import SLOW, answering
 from deploy.bench.broker import PATIENCE_S, fill, kafka, settings_for
 from deploy.bench.figure import Figure, Progress, Round
@@ -76,6 +77,7 @@ def worker(folder: Path, settings: ConsumerSettings, number: int) -> Consumer:
 
 def _wait_for_results(settings: ConsumerSettings, wanted: int) -> set[str]:
     """The ids of the events that are answered, as soon as there are so many."""
+    kafka_internals.mend()
     consumer = KafkaConsumer(**settings.client(), group_id=None, auto_offset_reset="earliest")
     topic, deadline = settings.results_topic, time.monotonic() + 2 * PATIENCE_S
     consumer.assign([TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()])

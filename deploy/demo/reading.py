@@ -12,6 +12,7 @@ from consumers.headers import PREFIX
 from consumers.reader import Visible
 from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 from deploy.demo.ledger import DeadLetter
 from deploy.errors import ServiceFailed
 from serve.schemas.result import ListingResult, Position
@@ -59,6 +60,7 @@ class Answers:
                 yield letter
 
     def _records(self, topic: str) -> Iterator[Any]:
+        kafka_internals.mend()
         consumer = KafkaConsumer(
             topic,
             **self._settings.client(),

@@ -27,8 +27,6 @@ def consume(server: KafkaServer, topic: str, group: str, count: int) -> tuple[Ka
             group_id=group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            # Whoever leads a group before it knows the topic gives out nothing until it looks again.
-            metadata_max_age_ms=1000,
             partition_assignment_strategy=[CooperativeStickyAssignor],
         ),
     )

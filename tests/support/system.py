@@ -16,6 +16,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from consumers.headers import PREFIX
 from consumers.reader import read
 from consumers.settings import ConsumerSettings
+from consumers.shell import kafka_internals
 from deploy.services.buckets import s3_client
 from deploy.services.interface import Endpoints
 from deploy.services.stack import Choice, KafkaKind, Stack, StoreKind
@@ -114,6 +115,7 @@ def read_dead(settings: ConsumerSettings, *, timeout_s: float) -> Iterator[Any]:
 @contextmanager
 def running_system(folder: Path, *, consumers: int = 1) -> Iterator[System]:
     """Real Kafka, real S3, Ray Serve and workers for the length of the block."""
+    kafka_internals.mend()
     with photo_server() as photos:
         dead = _unused_origin()
         choice = Choice(

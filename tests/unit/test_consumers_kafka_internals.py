@@ -4,15 +4,19 @@ import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kafka import TopicPartition
+from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import CorruptRecordError, KafkaConnectionError, KafkaTimeoutError
 from kafka.future import Future
 from kafka.net.transport import KafkaTCPTransport
+from kafka.protocol.metadata import MetadataResponse
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c
 
@@ -179,6 +183,45 @@ def test_a_join_that_ends_between_two_polls_counts():
     joins[0].success(b"assignment")
     assert poll() is True
     assert (len(joins), completed) == (1, [b"assignment"])
+
+
+def test_a_topic_that_is_named_while_metadata_is_on_the_way_is_asked_for_next():
+    kafka_internals.mend()
+    sent: list[Future] = []
+    asked: list[list[str]] = []
+
+    def send(request: Any, _node: object) -> Future:
+        asked.append([topic.name for topic in request.topics])
+        sent.append(Future())
+        return sent[-1]
+
+    cluster = ClusterMetadata(bootstrap_servers="localhost:1")
+    cluster._manager = SimpleNamespace(
+        send=send, least_loaded_node=lambda: 1, reset_backoff=lambda _: None, connection_delay=lambda _: 0
+    )
+    cluster._wakeup = SimpleNamespace(notify=lambda: None)
+    cluster.start_refresh_loop = lambda: None
+
+    def refresh(meanwhile: Callable[[], object] = lambda: None) -> None:
+        task = cluster.refresh_metadata()
+        task.send(None)
+        meanwhile()
+        broker = MetadataResponse.MetadataResponseBroker(version=5, node_id=1, host="localhost", port=1, rack=None)
+        answer = MetadataResponse(version=5, brokers=[broker])
+        answer.topics = [
+            MetadataResponse.MetadataResponseTopic(version=5, error_code=0, name=name, partitions=[])
+            for name in asked[-1]
+        ]
+        sent[-1].success(answer)
+        with pytest.raises(StopIteration):
+            task.send(None)
+
+    refresh(meanwhile=lambda: cluster.set_topics(["t"]))
+    assert cluster.need_update
+    refresh()
+    assert not cluster.need_update
+    assert asked == [[], ["t"]]
+    assert cluster.topics() == {"t"}
 
 
 def test_mending_twice_changes_nothing():
