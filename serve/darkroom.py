@@ -10,11 +10,11 @@ from serve.batching.slots import BYTES_PER_PIXEL
 from serve.catalog.channel import ImageFacts
 from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
+from serve.images.decoding import DecodeLimits, decode
+from serve.images.encoding import Encoded, encode
+from serve.images.provenance import Provenance
 from serve.interfaces import Caller, Development, FetchedBytes, Shot, ShotFailure, SourceImage, Stage
 from serve.metrics import Timings
-from serve.pictures.decoding import DecodeLimits, decode
-from serve.pictures.encoding import Encoded, encode
-from serve.pictures.provenance import Provenance
 from serve.schemas.result import Quality
 
 R = TypeVar("R")

@@ -14,10 +14,10 @@ from serve.catalog.recipe import Recipe
 from serve.darkroom import Darkroom, facts_of, judged_again, room_for
 from serve.edition import Edition
 from serve.errors import ObjectBusy, ServeError
+from serve.images.encoding import Encoded
+from serve.images.phash import phash
 from serve.interfaces import Caller, FetchedBytes, Fetcher, ObjectStore, ResultIndex, Shot, ShotFailure, StoredObject
 from serve.metrics import Metrics, Timings
-from serve.pictures.encoding import Encoded
-from serve.pictures.phash import phash
 from serve.report import Report
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Verdict

@@ -13,11 +13,12 @@ from serve.buckets import client_for
 from serve.catalog.operations import STAGE_ORDER
 from serve.darkroom import Darkroom
 from serve.errors import ServeError
+from serve.fetcher.fetcher import FetchPolicy, SourceFetcher
 from serve.housekeeping import Housekeeping
+from serve.images.decoding import DecodeLimits
 from serve.index import SqlIndex
 from serve.interfaces import Development
 from serve.metrics import Metrics
-from serve.pictures.decoding import DecodeLimits
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
 from serve.production import Production
@@ -25,7 +26,6 @@ from serve.report import software_version
 from serve.schemas.exchange import AnswerLine, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.preview import PreviewAnswer
 from serve.settings import MIB, ServeSettings
-from serve.sources.fetcher import FetchPolicy, SourceFetcher
 from serve.storage import S3Store
 from serve.workbench import Workbench, build_workbench
 

@@ -13,10 +13,10 @@ from deploy.bench.local_studio import LocalStudio, local_studio
 from deploy.errors import ServiceFailed
 from serve.catalog.plan import ENCODING_QUALITY, PlannedShot, plan
 from serve.darkroom import checked, facts_of
+from serve.images.decoding import decode
+from serve.images.encoding import encode
+from serve.images.provenance import Provenance
 from serve.interfaces import FetchedBytes, Shot, ShotFailure, SourceImage
-from serve.pictures.decoding import decode
-from serve.pictures.encoding import encode
-from serve.pictures.provenance import Provenance
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Verdict
 

@@ -26,7 +26,7 @@ SERVE: Groups = {
     "production, preview": ("serve.production", "serve.preview"),
     "darkroom, report": ("serve.darkroom", "serve.report"),
     "stages": ("serve.stages",),
-    "sources, pictures, storage, index": ("serve.sources", "serve.pictures", "serve.storage", "serve.index"),
+    "sources, pictures, storage, index": ("serve.fetcher", "serve.images", "serve.storage", "serve.index"),
     "interfaces": ("serve.interfaces",),
     "catalog": ("serve.catalog",),
     "errors": ("serve.errors",),

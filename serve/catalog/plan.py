@@ -11,7 +11,7 @@ from serve.schemas.result import ModelRef
 
 #: Raised when the same inputs would give other pictures for a reason that no model version shows.
 KEY_SCHEME = 1
-#: Quality of lossy output files; `serve.pictures.encoding` lowers it where a channel's byte limit demands it.
+#: Quality of lossy output files; `serve.images.encoding` lowers it where a channel's byte limit demands it.
 ENCODING_QUALITY = 92
 #: IPTC codes of operations, the one that says most about a model's part last.
 _MADE_BY_A_MODEL = (

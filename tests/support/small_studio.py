@@ -22,10 +22,10 @@ from serve.darkroom import Darkroom
 from serve.development import LocalDevelopment
 from serve.edition import Edition, Editions
 from serve.errors import ServeError, SourceNotFound, StageFailed
+from serve.images.decoding import DecodeLimits
 from serve.index import SqlIndex
 from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure
 from serve.metrics import PrometheusMetrics
-from serve.pictures.decoding import DecodeLimits
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
 from serve.production import Production

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve.sources.address import first_refusal, origin, refusal
+from serve.fetcher.address import first_refusal, origin, refusal
 
 STEADY = settings(deadline=None, derandomize=True)
 PUBLIC_V4 = ["8.8.8.8", "1.1.1.1", "93.184.215.14", "100.63.255.255", "100.128.0.0", "172.15.0.1", "223.255.255.255"]

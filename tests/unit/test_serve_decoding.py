@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from serve.errors import CorruptImage, SourceError, TooManyPixels, TooSmall, UnsupportedFormat
+from serve.images.decoding import DecodeLimits, decode
 from serve.interfaces import FetchedBytes, SourceImage
-from serve.pictures.decoding import DecodeLimits, decode
 from tests.support.pictures import GREYS, PATCHES, centres, furthest, greys, patches, saved
 
 LOSSY = {"quality": 95, "subsampling": "4:4:4"}

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from serve.errors import OutputTooLarge, StageFailed
+from serve.images.decoding import decode
+from serve.images.encoding import MIN_QUALITY, SRGB_PROFILE, encode, suffix_of
+from serve.images.provenance import Provenance, read_provenance
 from serve.interfaces import FetchedBytes, Picture
-from serve.pictures.decoding import decode
-from serve.pictures.encoding import MIN_QUALITY, SRGB_PROFILE, encode, suffix_of
-from serve.pictures.provenance import Provenance, read_provenance
 from serve.schemas.result import ModelRef
 from tests.support.pictures import PATCHES, centres, furthest, patches
 
@@ -115,6 +115,6 @@ def test_other_formats_are_a_mistake_of_the_caller(photo: Picture) -> None:
 
 
 def test_a_file_that_lost_its_provenance_never_leaves(photo: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serve.pictures.encoding.read_provenance", lambda body: None)
+    monkeypatch.setattr("serve.images.encoding.read_provenance", lambda body: None)
     with pytest.raises(StageFailed, match="provenance"):
         encode(photo, "jpeg", PROVENANCE)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from serve.images.phash import hamming, phash
 from serve.interfaces import Picture
-from serve.pictures.phash import hamming, phash
 from tests.support.pictures import saved
 
 STEADY = settings(deadline=None, derandomize=True)

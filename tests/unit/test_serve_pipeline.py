@@ -17,9 +17,9 @@ from serve.errors import (
     StoreUnavailable,
     UnknownRecipe,
 )
+from serve.images.provenance import read_provenance
 from serve.index import SqlIndex
 from serve.interfaces import Removal, StoredObject
-from serve.pictures.provenance import read_provenance
 from serve.report import answer
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType

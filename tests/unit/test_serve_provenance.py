@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve.catalog.operations import Recolor, Studio, Style
-from serve.pictures.provenance import SOURCE_TYPES, Provenance, parse_packet, read_provenance, xmp_packet
+from serve.images.provenance import SOURCE_TYPES, Provenance, parse_packet, read_provenance, xmp_packet
 from serve.schemas.result import ModelRef
 
 STEADY = settings(deadline=None, derandomize=True)

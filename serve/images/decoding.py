@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from serve.errors import CorruptImage, SourceError, TooManyPixels, TooSmall, UnsupportedFormat
+from serve.images.colour_space import to_srgb
 from serve.interfaces import FetchedBytes, SourceImage
-from serve.pictures.colour_space import to_srgb
 
 #: Formats that Pillow may try. "MPO" must not stand here (KeyError in Pillow): such files open as JPEG.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageCms, PngImagePlugin
 
 from serve.errors import OutputTooLarge, StageFailed
+from serve.images.provenance import Provenance, read_provenance, xmp_packet
 from serve.interfaces import Picture
-from serve.pictures.provenance import Provenance, read_provenance, xmp_packet
 
 FULL_COLOUR_QUALITY = 90
 #: The quality search never goes below this.

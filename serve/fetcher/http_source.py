@@ -25,8 +25,8 @@ from serve.errors import (
     SourceUnreachable,
     UnsupportedFormat,
 )
-from serve.sources.address import first_refusal, origin
-from serve.sources.fetch_policy import FetchPolicy
+from serve.fetcher.address import first_refusal, origin
+from serve.fetcher.policy import FetchPolicy
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

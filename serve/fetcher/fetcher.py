@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from serve.errors import AddressRefused, ServeError, SourceNotFound, SourceTooLarge, SourceUnreachable
+from serve.fetcher.http_source import HttpSource, Resolver, SystemResolver
+from serve.fetcher.policy import FetchPolicy
 from serve.interfaces import FetchedBytes
-from serve.sources.fetch_policy import FetchPolicy
-from serve.sources.http_source import HttpSource, Resolver, SystemResolver
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
