@@ -385,7 +385,7 @@ def test_what_hangs_holds_up_nothing_else_of_the_process(held: str, monkeypatch:
     class Client:
         get_object = hang
 
-    monkeypatch.setattr("serve.fetcher.http.socket.getaddrinfo", hang)
+    monkeypatch.setattr("serve.fetcher.http_source.socket.getaddrinfo", hang)
     url = "https://photos.example/a.jpg" if held == "names" else "s3://listed/a.jpg"
 
     async def run() -> None:
