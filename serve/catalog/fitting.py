@@ -152,7 +152,7 @@ def _format(variant: Variant, channels: Sequence[Channel]) -> str:
 
 def _size(variant: Variant, channels: Sequence[Channel], bound: Collection[str], on: date) -> tuple[int, int]:
     width, height = _canvas(variant.size, channels, on)
-    least, most = _least_factor(width, height, channels, on), _most_factor(width, height, channels, on)
+    least, most = max(_needs(width, height, channels, on)), _most_factor(width, height, channels, on)
     if least[0] > min(most[0], MOST_RAISED):
         raise _Unfit(least[1], f"{_by(variant.size)} cannot be raised to the size that it demands")
     advised = [one.advised_longest_side for one in channels if one.channel in bound]
@@ -181,10 +181,6 @@ def _canvas(size: tuple[int, int], channels: Sequence[Channel], on: date) -> tup
     if abs(width / height - ratio) <= 0.01 * ratio:
         return width, height
     return (height * ratio, height) if width / height < ratio else (width, width / ratio)
-
-
-def _least_factor(width: float, height: float, channels: Sequence[Channel], on: date) -> tuple[float, str]:
-    return max((1.0, ""), *_needs(width, height, channels, on))
 
 
 def _needs(width: float, height: float, channels: Sequence[Channel], on: date) -> list[tuple[float, str]]:
