@@ -8,14 +8,18 @@ from typing import TypeVar
 from serve.batching.budget import Budget
 from serve.batching.slots import BYTES_PER_PIXEL
 from serve.catalog.channel import ImageFacts
-from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
+from serve.catalog.fitting import least_factor
+from serve.catalog.operations import Scene, Studio
+from serve.catalog.plan import ENCODING_QUALITY, SUFFIXES, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
 from serve.images.decoding import DecodeLimits, decode
 from serve.images.encoding import Encoded, encode
 from serve.images.provenance import Provenance
-from serve.interfaces import Caller, Development, FetchedBytes, Shot, ShotFailure, SourceImage, Stage
+from serve.images.shrinking import until_it_fits
+from serve.interfaces import Caller, Development, FetchedBytes, Picture, Shot, ShotFailure, SourceImage, Stage
 from serve.metrics import Timings
 from serve.schemas.result import Quality
+from serve.schemas.subject import Subject
 
 R = TypeVar("R")
 
@@ -71,16 +75,26 @@ class Darkroom:
 
         def work() -> Encoded:
             with timings.stage("encode"):
-                return encode(
-                    pixels,
-                    planned.variant.format,
-                    provenance,
-                    max_bytes=planned.max_bytes,
-                    quality=ENCODING_QUALITY,
-                )
+                return until_it_fits(pixels, encoded_at, least_factor(planned.variant, planned.channels, planned.on))
+
+        def encoded_at(sized: Picture) -> Encoded:
+            return encode(
+                sized,
+                planned.variant.format,
+                provenance,
+                max_bytes=planned.max_bytes,
+                quality=ENCODING_QUALITY,
+            )
 
         encoded = await self._in_thread(work)
-        facts = facts_of(planned, quality, size=(encoded.width, encoded.height), count=len(encoded.body))
+        facts = facts_of(
+            planned,
+            quality,
+            size=(encoded.width, encoded.height),
+            count=len(encoded.body),
+            encoding_quality=encoded.quality,
+            subject=shot.subject,
+        )
         return encoded, checked(planned, quality, facts)
 
     async def _in_thread(self, work: Callable[[], R]) -> R:
@@ -93,10 +107,21 @@ def room_for(source: SourceImage, planned: Sequence[PlannedShot]) -> int:
     return source.pixels.nbytes + BYTES_PER_PIXEL * outputs
 
 
-def facts_of(planned: PlannedShot, quality: Quality, *, size: tuple[int, int], count: int) -> ImageFacts:
-    """What the channels' rules are held against."""
+def facts_of(
+    planned: PlannedShot,
+    quality: Quality,
+    *,
+    size: tuple[int, int],
+    count: int,
+    encoding_quality: int | None = None,
+    subject: Subject | None = None,
+) -> ImageFacts:
+    """What the channels' rules are held against: what the quality filter measured is not measured again."""
     measured = recorded_measurements(quality)
     white = planned.background == "#ffffff"
+    # What somebody wrote or drew around the product went with the photo's background.
+    replaced = any(isinstance(operation, Studio | Scene) for operation in planned.variant.operations)
+    beside = len(subject.text_beside) if subject is not None and subject.text_read else None
     return ImageFacts(
         width=size[0],
         height=size[1],
@@ -104,14 +129,21 @@ def facts_of(planned: PlannedShot, quality: Quality, *, size: tuple[int, int], c
         bytes=count,
         digital_source_type=planned.digital_source_type,
         # `white_border` is the share of the border that is exactly the wanted background, whatever that is.
-        whiteness=measured.get("white_border") if white else 0.0 if planned.background else None,
+        whiteness=measured.get("white_border") if white else 0.0 if replaced else measured.get("whiteness"),
         fill=measured.get("fill"),
+        # What `serve.images.encoding` writes: one frame, three channels of eight bits, the suffix of the key.
+        colour="RGB 8",
+        jpeg_quality=encoding_quality,
+        border=0.0 if replaced else measured.get("border"),
+        text=0 if replaced else beside,
+        watermark=measured.get("watermark"),
+        suffix=SUFFIXES[planned.variant.format],
     )
 
 
 def checked(planned: PlannedShot, quality: Quality, facts: ImageFacts) -> Quality:
     """The judgement with the rules of every channel that the output must satisfy."""
-    return with_channels(quality, [(channel, channel.check(facts)) for channel in planned.channels])
+    return with_channels(quality, [(channel, channel.check(facts, planned.on)) for channel in planned.channels])
 
 
 def judged_again(planned: PlannedShot, quality: Quality, rules: QualityRules, facts: ImageFacts) -> Quality:

@@ -121,6 +121,12 @@ class UnknownChannel(RequestError):
     code = "unknown_channel"
 
 
+class ChannelUnfit(RequestError):
+    """No image of this variant can satisfy the channels that it is for."""
+
+    code = "channel_unfit"
+
+
 class SourceError(ServeError):
     """A source photo cannot be used."""
 

@@ -5,8 +5,10 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from datetime import UTC, date, datetime
 from typing import ParamSpec, TypeVar
 
+from serve.catalog.fitting import fit_recipe
 from serve.codes import ListingCode
 from serve.edition import Edition, Editions
 from serve.errors import Overloaded, RequestError, ServeError
@@ -38,6 +40,7 @@ class Pipeline:
         blocking: Executor,
         max_images: int = 24,
         photo_wait_s: float = 60.0,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
         self._editions = editions
         self._production = production
@@ -47,6 +50,7 @@ class Pipeline:
         self._blocking = blocking
         self._max_images = max_images
         self._photo_wait_s = photo_wait_s
+        self._today = today
 
     async def answer(self, item: EnrichItem, timeout_s: float = math.inf) -> ListingResult:
         """Answer one event: from the index, by removal, or by work that begins within `timeout_s`."""
@@ -78,29 +82,33 @@ class Pipeline:
         listing = item.listing
         try:
             recipe = edition.catalog.choose(listing)
-            edition.catalog.channels_of(listing.destination_profiles)
+            channels = edition.catalog.channels_of(listing.destination_profiles)
         except RequestError as error:
             return answer(item, Outcome.REJECTED, code=error.code, message=error.message)
         if not listing.images:
             message = "The listing has no photos."
             return answer(item, Outcome.REJECTED, code=ListingCode.NO_IMAGES, message=message, recipe=recipe.recipe)
-        timings = Timings(self._metrics)
+        timings, on, bound = Timings(self._metrics), self._today(), listing.destination_profiles
+        fitting = fit_recipe(recipe, lambda one: edition.catalog.channels_for(listing, one), bound, on)
         photos = [
             Photo(
                 item=item,
                 edition=edition,
-                recipe=recipe,
+                recipe=fitting.recipe,
                 caller=caller,
                 image_id=image_id,
                 url=image.url,
                 timings=timings,
+                changes=fitting.changes,
+                on=on,
             )
             for image_id, image in in_order(listing)
         ]
-        report = await self._make_all(photos)
+        report = await self._make_all(photos) if fitting.recipe.variants else Report()
+        report.refuse(fitting.refusals)
         if again := report.another_try(final=item.final):
             raise again
-        return conclude(item, recipe, report, timings.milliseconds())
+        return conclude(item, recipe, report, timings.milliseconds(), channels=channels, on=on)
 
     async def _make_all(self, photos: Sequence[Photo]) -> Report:
         """Work on the photos side by side, as far as there is room; leaving early cancels the rest.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serve.batching.budget import Budget
+from serve.catalog.fitting import fit_recipe
 from serve.catalog.plan import PlannedShot, plan
 from serve.darkroom import Darkroom, room_for
 from serve.edition import Editions
@@ -39,14 +40,20 @@ class Previewer:
             raise RequestError(f"The recipe {recipe_name!r} has no variant {', '.join(map(repr, sorted(unknown)))}.")
         timings = Timings(self.metrics)
         fetched = FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
+        fitting = fit_recipe(recipe, lambda one: edition.catalog.channels_of(one.channels))
         planned = plan(
-            recipe,
+            fitting.recipe,
             tenant=_NO_TENANT,
             source_sha256=fetched.sha256,
             channels_for=lambda variant: edition.catalog.channels_of(variant.channels),
             models_for=edition.models_for,
         )
         planned = [one for one in planned if not variants or one.variant.name in variants]
+        refused = [
+            PreviewImage(variant=one.variant, error=str(one))
+            for one in fitting.refusals
+            if not variants or one.variant in variants
+        ]
         # A person waits for it, who goes away when it takes too long: that cancels it.
         caller = Caller(_NO_TENANT, deadline=float("inf"))
         async with self.images.take(1, caller.tenant):
@@ -59,7 +66,7 @@ class Previewer:
         return PreviewAnswer(
             recipe=recipe.recipe,
             recipe_version=recipe.version,
-            images=list(images),
+            images=[*images, *refused],
             timings_ms=timings.milliseconds(),
         )
 

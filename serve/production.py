@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TypeVar
 
 from serve.batching.budget import Budget
 from serve.catalog.plan import PlannedShot, plan
 from serve.catalog.recipe import Recipe
+from serve.catalog.rules import ALL_IN_FORCE
 from serve.darkroom import Darkroom, facts_of, judged_again, room_for
 from serve.edition import Edition
 from serve.errors import ObjectBusy, ServeError
@@ -38,6 +40,10 @@ class Photo:
     image_id: str
     url: str
     timings: Timings
+    #: What was changed of the recipe's variants so that the channels take their images, by name.
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: The day on which the channels' rules are to hold.
+    on: date = ALL_IN_FORCE
     report: Report = field(default_factory=Report)
 
     @contextmanager
@@ -55,6 +61,14 @@ class Photo:
     def output_id(self, planned: PlannedShot) -> str:
         """The id of an output in the result."""
         return f"{self.image_id}-{planned.variant.name}"
+
+    def adapted(self, planned: PlannedShot, width: int, height: int) -> list[str]:
+        """What differs from the recipe's variant: for the channels, and for their byte limits."""
+        told = list(self.changes.get(planned.variant.name, ()))
+        if (width, height) != planned.variant.size:
+            asked = "x".join(map(str, planned.variant.size))
+            told.append(f"size {asked} -> {width}x{height} for at most {planned.max_bytes} bytes")
+        return told
 
 
 class Production:
@@ -101,6 +115,7 @@ class Production:
             source_sha256=fetched.sha256,
             channels_for=lambda variant: photo.edition.catalog.channels_for(photo.item.listing, variant),
             models_for=photo.edition.models_for,
+            on=photo.on,
         )
         with photo.noting("store"):
             records = await self._block(lambda: [self._known(photo, one) for one in planned])
@@ -174,7 +189,14 @@ class Production:
         return record if stored is not None and stored.sha256 == record.sha256 else None
 
     def _reuse(self, photo: Photo, planned: PlannedShot, record: Output) -> None:
-        facts = facts_of(planned, record.quality, size=(record.width, record.height), count=record.bytes)
+        facts = facts_of(
+            planned,
+            record.quality,
+            size=(record.width, record.height),
+            count=record.bytes,
+            encoding_quality=record.encoding_quality,
+            subject=record.subject,
+        )
         quality = judged_again(planned, record.quality, photo.edition.catalog.quality, facts)
         if quality.verdict is Verdict.REJECT:
             photo.report.reject(photo.image_id, planned.variant.name, quality)
@@ -183,6 +205,7 @@ class Production:
             "image_id": photo.output_id(planned),
             "source_image_id": photo.image_id,
             "variant": planned.variant.name,
+            "adapted": photo.adapted(planned, record.width, record.height),
         }
         photo.report.outputs.append(record.model_copy(update={**names, "quality": quality, "reused": True}))
 
@@ -221,5 +244,7 @@ def _output(
         seed=planned.seed,
         digital_source_type=planned.digital_source_type,
         quality=quality,
+        adapted=photo.adapted(planned, encoded.width, encoded.height),
+        encoding_quality=encoded.quality,
         subject=shot.subject,
     )

@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from serve.catalog.channel import Channel
+from serve.catalog.fitting import Refusal
+from serve.catalog.quality import breach
 from serve.catalog.recipe import Recipe
+from serve.catalog.rules import ALL_IN_FORCE
 from serve.codes import ListingCode
-from serve.errors import ServeError
+from serve.errors import ChannelUnfit, ServeError
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import Listing, ListingImage
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
-from serve.schemas.result import ImageError, ListingResult, Output, Quality
+from serve.schemas.result import ImageError, ListingResult, Output, Quality, RuleResult
 from serve.schemas.subject import PhotoSubject
 
 
@@ -30,7 +34,12 @@ class Report:
         self.errors += other.errors
         self.retryable += other.retryable
 
-    def fail(self, image_id: str, variant: str | None, stage: str, error: ServeError) -> None:
+    def refuse(self, refusals: Sequence[Refusal]) -> None:
+        """Note the variants that cannot be made for their channels, once for all photos."""
+        for refusal in refusals:
+            self.fail(None, refusal.variant, "plan", ChannelUnfit(str(refusal)))
+
+    def fail(self, image_id: str | None, variant: str | None, stage: str, error: ServeError) -> None:
         """Note an error of a photo, or of one variant of it."""
         retryable = error.retry is not RetryClass.PERMANENT
         if retryable:
@@ -76,9 +85,21 @@ class Report:
         ]
 
 
-def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[str, float]) -> ListingResult:
-    """The answer that the report amounts to; deploy/contracts/outcomes.md has the table."""
-    outcome, code, message = _outcome(report)
+def conclude(
+    item: EnrichItem,
+    recipe: Recipe,
+    report: Report,
+    timings_ms: dict[str, float],
+    *,
+    channels: Sequence[Channel] = (),
+    on: date = ALL_IN_FORCE,
+) -> ListingResult:
+    """The answer that the report amounts to; deploy/contracts/outcomes.md has the table.
+
+    `channels` are those that the listing is bound for: their rules about all of its images are held here, on this day.
+    """
+    counted = [rule for channel in channels for rule in channel.check_count(len(report.outputs), on)]
+    outcome, code, message = _outcome(report, counted)
     variants = [variant.name for variant in recipe.variants]
     images = [image_id for image_id, _ in in_order(item.listing)]
     outputs = sorted(report.outputs, key=lambda one: (images.index(one.source_image_id), variants.index(one.variant)))
@@ -92,6 +113,7 @@ def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[
         outputs=[one.model_copy(update={"subject": None}) for one in outputs],
         subjects=_subjects(outputs),
         errors=sorted(report.errors, key=lambda one: (images.index(one.image_id or images[0]), one.variant or "")),
+        rules=counted if report.outputs else [],
         timings_ms=timings_ms,
     )
 
@@ -111,19 +133,20 @@ def in_order(listing: Listing) -> list[tuple[str, ListingImage]]:
     return [(image_id, image) for _, image_id, image in sorted(placed, key=lambda one: one[0])]
 
 
-def _outcome(report: Report) -> tuple[Outcome, str | None, str | None]:
+def _outcome(report: Report, counted: Sequence[RuleResult]) -> tuple[Outcome, str | None, str | None]:
     waiting = [output for output in report.outputs if output.quality.verdict is Verdict.REVIEW]
-    if waiting:
+    too_many = [rule for rule in counted if not rule.passed and rule.severity != "advice"] if report.outputs else []
+    if waiting or too_many:
         reasons = dict.fromkeys(reason for output in waiting for reason in output.quality.reasons)
+        reasons |= dict.fromkeys(breach(rule.profile or "", rule) for rule in too_many)
         return Outcome.REVIEW_REQUIRED, ListingCode.QUALITY_REVIEW, "; ".join(reasons)
     if report.outputs:
         return Outcome.ENRICHED, None, None
-    broken = [
-        error for error in report.errors if error.code not in (ListingCode.QUALITY_REJECTED, ListingCode.IMAGE_LIMIT)
-    ]
+    against_rules = (ListingCode.QUALITY_REJECTED, ChannelUnfit.code)
+    broken = [error for error in report.errors if error.code not in (*against_rules, ListingCode.IMAGE_LIMIT)]
     if broken:
         return Outcome.FAILED, broken[0].code, broken[0].message
-    stopped = next(error for error in report.errors if error.code == ListingCode.QUALITY_REJECTED)
+    stopped = next(error for error in report.errors if error.code in against_rules)
     return Outcome.REJECTED, stopped.code, stopped.message
 
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 from rich.table import Table
 
+from deploy.cli.channel_check import add_check
 from deploy.cli.console import out, print_error, print_json
 from deploy.cli.options import JsonOption
 from deploy.cli.style_names import style_names
@@ -51,6 +52,8 @@ def register(app: typer.Typer) -> None:
         _add_list(group, kind)
         _add_show(group, kind)
         _add_validate(group, kind)
+        if kind is _CHANNELS:
+            add_check(group, load)
         app.add_typer(group)
 
 
@@ -131,7 +134,7 @@ def _add_show(group: typer.Typer, kind: _Kind) -> None:
         if item is None or name not in {kind.facts(item)["name"], _reference(kind, item)}:
             names = (_reference(kind, one) for one in known.values())
             raise DeployError(f"there is no {name!r}; known are {', '.join(sorted(names))}")
-        content = item.model_dump(mode="json", exclude_none=True)
+        content = item.model_dump(mode="json", exclude_none=True, by_alias=True)
         if json_:
             print_json(content)
         else:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 from serve.catalog.channel import Channel
 from serve.catalog.recipe import Recipe, Variant
+from serve.catalog.rules import ALL_IN_FORCE
 from serve.schemas.result import ModelRef
 
 #: Raised when the same inputs would give other pictures for a reason that no model version shows.
@@ -34,6 +36,8 @@ class PlannedShot:
     key: str
     #: 0..2**31-1, taken from the key.
     seed: int
+    #: The day on which the channels' rules are to hold.
+    on: date = ALL_IN_FORCE
 
     @property
     def max_bytes(self) -> int | None:
@@ -59,10 +63,11 @@ def plan(
     source_sha256: str,
     channels_for: Callable[[Variant], Sequence[Channel]],
     models_for: Callable[[Variant], Sequence[ModelRef]],
+    on: date = ALL_IN_FORCE,
 ) -> list[PlannedShot]:
     """The outputs that the recipe makes of one source photo; the same inputs give the same keys and seeds."""
     return [
-        plan_shot(variant, tenant, source_sha256, channels_for(variant), models_for(variant))
+        replace(plan_shot(variant, tenant, source_sha256, channels_for(variant), models_for(variant)), on=on)
         for variant in recipe.variants
     ]
 

@@ -130,16 +130,22 @@ def recorded_measurements(quality: Quality) -> dict[str, float]:
 
 
 def with_channels(quality: Quality, checked: Sequence[tuple[Channel, Sequence[RuleResult]]]) -> Quality:
-    """Add the channels' rules: a breach of a confirmed figure rejects, of an unconfirmed one asks a person."""
+    """Add the channels' rules; each says itself what its breach leads to (`serve.catalog.rules`)."""
     verdict, reasons = quality.verdict, list(quality.reasons)
     for channel, rules in checked:
         for rule in rules:
-            if not rule.passed:
-                confirmed = channel.is_confirmed(rule.rule)
-                verdict = worse(verdict, Verdict.REJECT if confirmed else Verdict.REVIEW)
-                reasons.append(f"{channel.channel}: {rule.rule} is {rule.measured}, required {rule.required}")
+            severity = rule.severity or ("reject" if channel.is_confirmed(rule.rule) else "review")
+            if not rule.passed and severity != "advice":
+                verdict = worse(verdict, Verdict.REJECT if severity == "reject" else Verdict.REVIEW)
+                reasons.append(breach(channel.channel, rule))
     rules = [*quality.rules, *(rule for _, checked_rules in checked for rule in checked_rules)]
     return Quality(verdict=verdict, score=_score(rules), reasons=reasons, rules=rules)
+
+
+def breach(channel: str, rule: RuleResult) -> str:
+    """The broken rule of a channel in words."""
+    measured = "was not measured" if rule.measured is None else f"is {rule.measured}"
+    return f"{channel}: {rule.rule} {measured}, required {rule.required}"
 
 
 def worse(one: Verdict, other: Verdict) -> Verdict:
@@ -149,5 +155,5 @@ def worse(one: Verdict, other: Verdict) -> Verdict:
 
 
 def _score(rules: Sequence[RuleResult]) -> float:
-    judged = [rule for rule in rules if rule.required != UNJUDGED]
+    judged = [rule for rule in rules if rule.required != UNJUDGED and rule.severity != "advice"]
     return round(sum(rule.passed for rule in judged) / len(judged), 4) if judged else 1.0

@@ -1,13 +1,16 @@
 """What Vitrine answers: one result per event, with one record per image made."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from serve.schemas.listing import ListingId, Revision, TenantId
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.subject import PhotoSubject, Subject
+
+#: What a broken rule of a channel leads to: the image is not stored, a person decides, or it is only told.
+Severity = Literal["reject", "review", "advice"]
 
 
 class _Record(BaseModel):
@@ -28,6 +31,8 @@ class RuleResult(_Record):
     passed: bool
     measured: float | str | None = None
     required: str
+    #: What a breach leads to, for the rules of channels; what was not measured is no pass and asks a person.
+    severity: Severity | None = None
     #: The channel whose rule it is; None for the rules of the quality filter.
     profile: str | None = None
     profile_version: str | None = None
@@ -65,6 +70,10 @@ class Output(_Record):
     #: The IPTC code, such as `algorithmicallyEnhanced`; it also stands in the image's XMP.
     digital_source_type: str
     quality: Quality
+    #: What was changed of the variant so that the channels take the image, such as `size 1000x1000 -> 2200x2200`.
+    adapted: list[str] = []
+    #: The quality at which a lossy file was encoded, 1..100.
+    encoding_quality: int | None = None
     #: Whether the image was made for this event or found already stored.
     reused: bool = False
     #: What the photo shows, as the index keeps it with the image; results have it in `subjects`, once per photo.
@@ -76,7 +85,7 @@ class ImageError(_Record):
 
     image_id: str | None = None
     variant: str | None = None
-    #: Where it happened: fetch, decode, generation, style_transfer, quality_filter, encode, store.
+    #: Where it happened: plan, fetch, decode, generation, style_transfer, quality_filter, encode, store.
     stage: str
     code: str
     retryable: bool
@@ -113,6 +122,8 @@ class ListingResult(_Record):
     #: What the photos show, of which images were made.
     subjects: list[PhotoSubject] = []
     errors: list[ImageError] = []
+    #: The channels' rules about the listing's images together, such as how many there may be.
+    rules: list[RuleResult] = []
     #: Milliseconds spent per stage, summed over the images of the listing.
     timings_ms: dict[str, float] = {}
     #: Whether the rules that hold were left out of `quality.rules`, because the whole was too large for the broker.

@@ -57,6 +57,8 @@ class Subject(_Record):
     text: list[Evidence] = []
     #: Lines beside the product, such as a date or a shop's mark.
     text_beside: list[str] = []
+    #: Whether the text of this photo was read at all.
+    text_read: bool = False
     #: By language.
     words: dict[str, Words] = {}
 

@@ -8,7 +8,9 @@ from typing import Protocol
 from models.compute.memory import is_out_of_memory
 from models.cutout import Cutout, MaskBackend
 from models.quality.artefacts import blockiness_of, noise_of
+from models.quality.overlays import watermark_of
 from models.recognition.facts import Facts
+from models.recognition.reader import Reading, ReadingState
 from models.sight import Sight
 from serve.interfaces import Mask, Picture
 from serve.schemas.subject import Subject
@@ -29,6 +31,11 @@ class Recognised(Protocol):
     @property
     def beside(self) -> tuple[str, ...]:
         """Text beside the product."""
+        ...
+
+    @property
+    def reading(self) -> Reading:
+        """Whether text was read."""
         ...
 
 
@@ -121,7 +128,9 @@ class Cutting:
         recogniser = self._recogniser()
         try:
             recognised = recogniser.recognise(pictures, sights)
-            return [subject_of(one.facts, one.beside) for one in recognised]
+            return [
+                subject_of(one.facts, one.beside, read=one.reading.state is ReadingState.READ) for one in recognised
+            ]
         except Exception as error:
             if is_out_of_memory(error):
                 raise
@@ -134,6 +143,7 @@ def source_figures(photo: Picture, cutout: Cutout) -> dict[str, float]:
     return {
         "noise": noise_of(photo, cutout.alpha),
         "blockiness": blockiness_of(photo),
+        "watermark": watermark_of(photo),
         "correction_light": 0.0,
         "correction_colour": 0.0,
         **cutout.figures,

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from models.quality.measures import measure
+from models.quality.overlays import border_of, whiteness_of
+from serve.catalog.operations import Scene, Studio
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Variant
 from serve.interfaces import Shot, ShotFailure
@@ -40,6 +42,9 @@ class QualityFilter:
         measured = {name: round(float(value), 4) for name, value in asdict(found).items()}
         measured |= {name: round(float(value), 4) for name, value in shot.figures.items()}
         measured["mask_confidence"] = round(shot.confidence, 4)
+        if not any(isinstance(operation, Studio | Scene) for operation in shot.variant.operations):
+            # The photo's own background and edges, which nobody has replaced.
+            measured |= {"whiteness": whiteness_of(shot.pixels), "border": border_of(shot.pixels)}
         return replace(shot, quality=self._rules.judge(shot.variant, measured))
 
     def warm_up(self) -> None:

@@ -5,7 +5,7 @@ from models.recognition.facts import Evidence, Facts
 from serve.schemas import subject as schema
 
 
-def subject_of(facts: Facts, beside: tuple[str, ...] = ()) -> schema.Subject:
+def subject_of(facts: Facts, beside: tuple[str, ...] = (), *, read: bool = False) -> schema.Subject:
     """What results say of a photo, in every language that there are words in."""
     return schema.Subject(
         category=_optional(facts.category),
@@ -21,6 +21,7 @@ def subject_of(facts: Facts, beside: tuple[str, ...] = ()) -> schema.Subject:
         ],
         text=[_evidence(line) for line in facts.text],
         text_beside=list(beside),
+        text_read=read,
         words={language: _words(grammar.words(facts, language)) for language in grammar.LANGUAGES},
     )
 

@@ -114,6 +114,8 @@ class Judge:
     def __init__(self, rules: QualityRules) -> None:
         self._rules = rules
         self.fill: dict[str, float] = {}
+        #: Further figures, of every variant.
+        self.more: dict[str, float] = {}
 
     def models(self, _: Variant) -> tuple[ModelRef, ...]:
         return ()
@@ -122,7 +124,7 @@ class Judge:
         return [replace(shot, quality=self._judged(shot)) for shot in batch]
 
     def _judged(self, shot: Shot) -> Quality:
-        return self._rules.judge(shot.variant, {"fill": self.fill.get(shot.variant.name, 0.9)})
+        return self._rules.judge(shot.variant, {"fill": self.fill.get(shot.variant.name, 0.9)} | self.more)
 
     def bucket(self, _: Shot) -> str:
         return ""

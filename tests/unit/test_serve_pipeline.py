@@ -1,13 +1,21 @@
 import asyncio
 import hashlib
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from models.cutout import GrabCut
+from serve.catalog.catalog import Catalog
+from serve.catalog.loader import load_catalog
 from serve.catalog.quality import QualityRules, recorded_measurements
+from serve.catalog.recipe import Variant
+from serve.edition import Edition
 from serve.errors import (
     IndexUnavailable,
     ObjectBusy,
@@ -17,6 +25,7 @@ from serve.errors import (
     StoreUnavailable,
     UnknownRecipe,
 )
+from serve.images.measuring import measure
 from serve.images.provenance import read_provenance
 from serve.index import SqlIndex
 from serve.interfaces import Removal, StoredObject
@@ -24,9 +33,14 @@ from serve.report import answer
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
-from serve.schemas.result import ListingResult, Output
+from serve.schemas.result import ListingResult, ModelRef, Output
+from serve.stages.cutting import Cutting
+from serve.stages.generation import Generation
+from serve.stages.loaded import Loaded
+from serve.stages.quality_filter import QualityFilter
 from serve.storage import MemoryStore
 from tests.support.photos import garment, huge_header
+from tests.support.shirts import shirt
 from tests.support.small_studio import SmallStudio, item, small_catalog, small_studio
 
 PHOTOS: dict[str, bytes | ServeError] = {
@@ -183,13 +197,112 @@ def test_the_outcome_follows_the_verdicts(
 
 
 def test_a_broken_channel_rule_stops_the_image_or_asks_a_person(studio: SmallStudio) -> None:
-    # 64 px: below eBay's 500 (confirmed), within what Shopify is known to take.
     assert run(studio, item("a", recipe="shop")).outcome is Outcome.ENRICHED
-    bound = run(studio, item("a", offset=1, listing_id="L2", recipe="shop", destination_profiles=["ebay"]))
+    # This studio's pictures have no white border, which Walmart demands (confirmed) and so does Amazon (it is said).
+    studio.judge.more = {"white_border": 0.5}
+    bound = run(studio, item("a", offset=1, listing_id="L2", recipe="shop", destination_profiles=["walmart"]))
     assert (bound.outcome, bound.code) == (Outcome.REJECTED, "quality_rejected")
-    assert bound.message == "ebay: min_longest_side is 64.0, required >= 500"
+    assert bound.message == "walmart: white_background is 0.5, required >= 0.98"
+    studio.editions.swap(replace(studio.editions.current, catalog=larger_shop()))
     doubtful = run(studio, item("a", offset=2, listing_id="L3", recipe="shop", destination_profiles=["amazon-main"]))
     assert doubtful.outcome is Outcome.REVIEW_REQUIRED
+
+
+def larger_shop(side: int = 500) -> Catalog:
+    """The catalog with a `shop` whose picture is large enough to be raised to what channels demand."""
+    catalog = small_catalog()
+    (variant,) = catalog.recipes["shop"].variants
+    shop = catalog.recipes["shop"].model_copy(update={"variants": [variant.model_copy(update={"size": (side, side)})]})
+    return replace(catalog, recipes={**catalog.recipes, "shop": shop})
+
+
+def test_a_variant_that_no_change_makes_fit_is_refused_before_any_work(studio: SmallStudio) -> None:
+    # 64 px are a thumbnail, and eBay takes none.
+    bound = run(studio, item("a", recipe="shop", destination_profiles=["ebay"]))
+    assert (bound.outcome, bound.code) == (Outcome.REJECTED, "channel_unfit")
+    assert bound.message == "ebay: 64x64 cannot be raised to the size that it demands"
+    (error,) = bound.errors
+    assert (error.variant, error.stage, error.retryable, error.image_id) == ("white", "plan", False, None)
+    assert studio.fetcher.asked == []
+
+
+def test_what_is_refused_stops_nothing_else(tmp_path: Path) -> None:
+    catalog = small_catalog()
+    pair = catalog.recipes["pair"]
+    scene = Variant.model_validate(
+        {"name": "wood", "size": [600, 600], "operations": [{"op": "scene", "scene": "wood"}]}
+    )
+    variants = [one.model_copy(update={"size": (600, 600)}) for one in pair.variants]
+    recipe = pair.model_copy(update={"variants": [scene, *variants]})
+    with small_studio(PHOTOS, tmp_path, catalog=replace(catalog, recipes={"pair": recipe})) as studio:
+        studio.judge.more = {"white_border": 1.0, "watermark": 0.1}
+        result = run(studio, item("a", "b", destination_profiles=["amazon-main"]))
+    assert result.outcome is Outcome.ENRICHED
+    assert [output.variant for output in result.outputs] == ["white", "white"]
+    assert [(error.variant, error.code) for error in result.errors] == [
+        ("grey", "channel_unfit"),
+        ("wood", "channel_unfit"),
+    ]
+    assert "'wood' has none" in result.errors[1].message
+    for output in result.outputs:
+        assert output.adapted == ["size 600x600 -> 1600x1600"]
+        assert all(rule.passed for rule in output.quality.rules if rule.profile == "amazon-main")
+    assert [(rule.rule, rule.measured, rule.passed) for rule in result.rules] == [("max_images", 2, True)]
+
+
+def test_a_listing_with_more_images_than_its_channel_takes_waits_for_a_person(tmp_path: Path) -> None:
+    with small_studio(PHOTOS, tmp_path, catalog=larger_shop()) as studio:
+        studio.judge.more = {"white_border": 1.0, "watermark": 0.1}
+        result = run(studio, item(*"aaaaabbbbb", recipe="shop", destination_profiles=["amazon-main"]))
+    assert len(result.outputs) == 10
+    assert all(output.quality.verdict is Verdict.PUBLISH for output in result.outputs)
+    assert (result.outcome, result.code) == (Outcome.REVIEW_REQUIRED, "quality_review")
+    assert result.message == "amazon-main: max_images is 10.0, required <= 9"
+
+
+def test_rules_that_do_not_bind_yet_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    with small_studio(PHOTOS, tmp_path) as studio:
+        studio.judge.more = {"watermark": 0.1}
+        before, after = (
+            run(studio, item("a", offset=number, listing_id=f"L{number}", destination_profiles=["google"]))
+            for number, studio.pipeline._today in enumerate((lambda: date(2026, 11, 22), lambda: date(2027, 1, 31)))
+        )
+    assert [output.width for output in before.outputs] == [64, 64]
+    (told,) = {rule.severity for output in before.outputs for rule in output.quality.rules if not rule.passed}
+    assert told == "advice"
+    assert before.outcome is Outcome.ENRICHED
+    assert {error.code for error in after.errors} == {"channel_unfit"}
+
+
+def test_an_event_bound_for_walmart_gets_its_size_and_passes_all_of_its_rules(tmp_path: Path) -> None:
+    picture, _ = shirt((150, 40, 50), (190, 170, 150))
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    card = ModelRef(name=GrabCut.name, version=GrabCut.version)
+    catalog = load_catalog()
+    stages = (Generation(card, Cutting(Loaded(card, GrabCut))), QualityFilter(catalog.quality))
+    with small_studio({"a": buffer.getvalue()}, tmp_path) as studio:
+        studio.editions.swap(Edition(catalog, stages))
+        result = run(studio, item("a", recipe="studio", destination_profiles=["walmart"]))
+        again = run(studio, item("a", recipe="studio", destination_profiles=["walmart"], offset=1, revision=2))
+        body = studio.store.get(result.outputs[0].key)
+    (white,) = result.outputs
+    assert (white.variant, white.width, white.height, white.format) == ("white", 2200, 2200, "jpeg")
+    assert white.adapted == ["size 1000x1000 -> 2200x2200"]
+    rules = [rule for rule in white.quality.rules if rule.profile == "walmart"]
+    assert len(rules) >= 7
+    assert all(rule.passed for rule in rules)
+    assert [(error.variant, error.code) for error in result.errors] == [
+        ("sand", "channel_unfit"),
+        ("soft-grey", "channel_unfit"),
+    ]
+    (reused,) = again.outputs
+    assert (reused.reused, reused.key, reused.adapted) == (True, white.key, white.adapted)
+    # The file itself, measured as any stranger's.
+    facts = measure(body, suffix=Path(white.key).suffix, url=f"https://shop.example/{white.key}")
+    found = catalog.channels["walmart"].check(facts)
+    assert [rule.rule for rule in found if not rule.passed] == []
+    assert "address_query" in {rule.rule for rule in found}
 
 
 def test_a_stage_failure_stays_with_its_variant(studio: SmallStudio) -> None:

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.cutout import Cutout, MaskBackend
 from models.enhance import Enhanced, Parts, enhance
 from models.recognition.facts import Evidence, Facts
+from models.recognition.reader import Reading, ReadingState
 from models.sight import Sight
 from serve.batching.recovery import run_recovering
 from serve.catalog.channel import Channel
@@ -120,6 +121,7 @@ class SeeingBackend(BoxBackend):
 class Seen:
     facts: Facts
     beside: tuple[str, ...] = ("SALE",)
+    reading: Reading = field(default=Reading(state=ReadingState.READ))
 
 
 class Namer:
