@@ -8,28 +8,43 @@ from typing import TypeVar
 from serve.batching.budget import Budget
 from serve.batching.slots import BYTES_PER_PIXEL
 from serve.catalog.channel import ImageFacts
+from serve.catalog.marks import MarkPolicy
 from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
 from serve.images.decoding import DecodeLimits, decode
-from serve.images.encoding import Encoded, encode
+from serve.images.encoding import Encoded
+from serve.images.finishing import Finisher
 from serve.images.provenance import Provenance
 from serve.interfaces import Caller, Development, FetchedBytes, Shot, ShotFailure, SourceImage, Stage
 from serve.metrics import Timings
 from serve.schemas.result import Quality
 
 R = TypeVar("R")
+_PLAIN = Finisher()
 
 
 class Darkroom:
     """Decodes, computes, encodes. Threads for pictures are few and its own; where stages compute, others know."""
 
     def __init__(
-        self, *, development: Development, threads: Executor, limits: DecodeLimits, working_bytes: Budget
+        self,
+        *,
+        development: Development,
+        threads: Executor,
+        limits: DecodeLimits,
+        working_bytes: Budget,
+        finisher: Finisher = _PLAIN,
     ) -> None:
         self.working_bytes = working_bytes
+        self._finisher = finisher
         self._development = development
         self._threads = threads
         self._limits = limits
+
+    @property
+    def mark_policy(self) -> MarkPolicy:
+        """What the settings say about marks; plans are made with it."""
+        return self._finisher.policy
 
     async def decode(self, fetched: FetchedBytes, image_id: str, timings: Timings) -> SourceImage:
         """Decode in a thread; raise `SourceError`."""
@@ -61,7 +76,7 @@ class Darkroom:
         return developed.shots
 
     async def encode(self, shot: Shot, planned: PlannedShot, timings: Timings) -> tuple[Encoded, Quality]:
-        """The finished file with its provenance, and the judgement that includes the channels' rules."""
+        """The finished file with its marks, and the judgement that includes the channels' rules."""
         pixels, quality = shot.pixels, shot.quality
         if pixels is None or quality is None:
             raise ValueError("a shot is encoded after all stages")
@@ -71,10 +86,11 @@ class Darkroom:
 
         def work() -> Encoded:
             with timings.stage("encode"):
-                return encode(
+                return self._finisher.finish(
                     pixels,
                     planned.variant.format,
                     provenance,
+                    planned.marks,
                     max_bytes=planned.max_bytes,
                     quality=ENCODING_QUALITY,
                 )
@@ -106,6 +122,7 @@ def facts_of(planned: PlannedShot, quality: Quality, *, size: tuple[int, int], c
         # `white_border` is the share of the border that is exactly the wanted background, whatever that is.
         whiteness=measured.get("white_border") if white else 0.0 if planned.background else None,
         fill=measured.get("fill"),
+        added=frozenset({"text"}) if planned.marks.label else frozenset(),
     )
 
 

@@ -121,6 +121,12 @@ class UnknownChannel(RequestError):
     code = "unknown_channel"
 
 
+class MarkImpossible(RequestError):
+    """A mark that one channel demands cannot be put on this image."""
+
+    code = "mark_impossible"
+
+
 class SourceError(ServeError):
     """A source photo cannot be used."""
 

@@ -45,8 +45,11 @@ class Previewer:
             source_sha256=fetched.sha256,
             channels_for=lambda variant: edition.catalog.channels_of(variant.channels),
             models_for=edition.models_for,
+            policy=self.darkroom.mark_policy,
         )
         planned = [one for one in planned if not variants or one.variant.name in variants]
+        refused = [PreviewImage(variant=one.variant.name, error=one.refusal.message) for one in planned if one.refusal]
+        planned = [one for one in planned if one.refusal is None]
         # A person waits for it, who goes away when it takes too long: that cancels it.
         caller = Caller(_NO_TENANT, deadline=float("inf"))
         async with self.images.take(1, caller.tenant):
@@ -59,7 +62,7 @@ class Previewer:
         return PreviewAnswer(
             recipe=recipe.recipe,
             recipe_version=recipe.version,
-            images=list(images),
+            images=[*images, *refused],
             timings_ms=timings.milliseconds(),
         )
 

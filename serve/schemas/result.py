@@ -64,6 +64,8 @@ class Output(_Record):
     seed: int
     #: The IPTC code, such as `algorithmicallyEnhanced`; it also stands in the image's XMP.
     digital_source_type: str
+    #: Further marks of its making, read back from the file: `label`, `aigc`, `watermark`, `c2pa`.
+    marks: list[str] = []
     quality: Quality
     #: Whether the image was made for this event or found already stored.
     reused: bool = False
