@@ -19,7 +19,7 @@ from serve.errors import StageFailed
 from serve.images.provenance import SOURCE_TYPE_URI, Provenance
 
 #: Not a fault of a manifest: whose certificates are trusted is for the reader to say.
-_UNTRUSTED = "signingCredential.untrusted"
+UNTRUSTED = "signingCredential.untrusted"
 _SETTINGS = {
     "builder": {"thumbnail": {"enabled": False}},
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
@@ -137,7 +137,7 @@ def read_credentials(body: bytes, content_type: str) -> Credentials | None:
     active = report.get("manifests", {}).get(report.get("active_manifest"), {})
     signature = active.get("signature_info", {})
     return Credentials(
-        valid=state in {"Valid", "Trusted"} and not set(failures) - {_UNTRUSTED},
+        valid=state in {"Valid", "Trusted"} and not set(failures) - {UNTRUSTED},
         trusted=state == "Trusted",
         failures=failures,
         signer=signature.get("common_name"),

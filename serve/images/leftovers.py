@@ -15,6 +15,8 @@ from serve.images.decoding import FORMATS
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 #: PNG chunks that carry words or EXIF of somebody; our XMP stands in `iTXt`, which is looked into.
 _PNG_WORDS = {b"tEXt": "text", b"zTXt": "text", b"eXIf": "exif", b"tIME": "time"}
+_JPEG_WORDS = {0xFE: "comment", 0xED: "photoshop"}
+#: Markers without a length.
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 #: Within a JPEG's data 0xFF is followed by zero, by itself or by a restart marker; anything else ends the data.
@@ -22,8 +24,8 @@ _DATA_ENDS = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
 
 def leftovers(body: bytes) -> tuple[str, ...]:
-    """Names of what is there, such as `exif`, `gps`, `thumbnail`, `comment`, `tail 120 bytes`; in no order of weight."""
-    found = [*_structure(body), *_exif(body)]
+    """Names of what is there, such as `exif`, `gps`, `thumbnail`, `comment`, `tail 120 bytes`."""
+    found = [*_png_parts(body), *_jpeg_parts(body), *_exif(body)]
     if behind := tail_bytes(body):
         found.append(f"tail {behind:,} bytes")
     return tuple(dict.fromkeys(found))
@@ -49,24 +51,27 @@ def _end(body: bytes) -> int | None:
     return _boxes_end(body) if body[4:8] == b"ftyp" else None
 
 
-def _structure(body: bytes) -> Iterator[str]:
-    if body.startswith(_PNG_HEAD):
-        for name, start, end in _png_chunks(body):
-            if name in _PNG_WORDS:
-                yield _PNG_WORDS[name]
-            elif name == b"iTXt" and not body[start:end].startswith(b"XML:com.adobe.xmp\0"):
-                yield "text"
-    elif body.startswith(b"\xff\xd8"):
-        for marker, start, end in _jpeg_segments(body):
-            content = body[start:end]
-            if marker == 0xFE:
-                yield "comment"
-            elif marker == 0xED:
-                yield "photoshop"
-            elif marker == 0xE2 and content.startswith(b"MPF\0"):
-                yield "further pictures"
-            elif marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) >= 14 and content[12] * content[13]:
-                yield "thumbnail"
+def _png_parts(body: bytes) -> Iterator[str]:
+    if not body.startswith(_PNG_HEAD):
+        return
+    for name, start, end in _png_chunks(body):
+        if name in _PNG_WORDS:
+            yield _PNG_WORDS[name]
+        elif name == b"iTXt" and not body[start:end].startswith(b"XML:com.adobe.xmp\0"):
+            yield "text"
+
+
+def _jpeg_parts(body: bytes) -> Iterator[str]:
+    if not body.startswith(b"\xff\xd8"):
+        return
+    for marker, start, end in _jpeg_segments(body):
+        content = body[start:end]
+        if marker in _JPEG_WORDS:
+            yield _JPEG_WORDS[marker]
+        elif marker == 0xE2 and content.startswith(b"MPF\0"):
+            yield "further pictures"
+        elif marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) >= 14 and content[12] * content[13]:
+            yield "thumbnail"
 
 
 def _exif(body: bytes) -> Iterator[str]:
