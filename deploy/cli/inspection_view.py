@@ -72,10 +72,8 @@ def _rows(one: Inspection) -> Iterator[Row]:
         yield "key", _words(ours.key)
         yield "seed", _words(str(ours.seed))
         yield "models", _words(", ".join(f"{model.name} {model.version}" for model in ours.models))
-    yield (
-        "AIGC",
-        _words(", ".join(f"{name} {text or '-'}" for name, text in one.aigc.fields().items()) if one.aigc else ""),
-    )
+    fields = one.aigc.fields() if one.aigc else {}
+    yield "AIGC", _words(", ".join(f"{name} {text or '-'}" for name, text in fields.items()))
     yield "visible label", _label(one)
     yield "watermark", _watermark(one)
     yield "C2PA", _credentials(one.credentials, one.credentials_unread)
