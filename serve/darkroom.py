@@ -9,11 +9,13 @@ from serve.batching.budget import Budget
 from serve.batching.slots import BYTES_PER_PIXEL
 from serve.catalog.channel import ImageFacts
 from serve.catalog.fitting import least_factor
+from serve.catalog.marks import MarkPolicy
 from serve.catalog.operations import Scene, Studio
 from serve.catalog.plan import ENCODING_QUALITY, SUFFIXES, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
 from serve.images.decoding import DecodeLimits, decode
-from serve.images.encoding import Encoded, encode
+from serve.images.encoding import Encoded
+from serve.images.finishing import Finisher
 from serve.images.provenance import Provenance
 from serve.images.shrinking import until_it_fits
 from serve.interfaces import Caller, Development, FetchedBytes, Picture, Shot, ShotFailure, SourceImage, Stage
@@ -22,18 +24,31 @@ from serve.schemas.result import Quality
 from serve.schemas.subject import Subject
 
 R = TypeVar("R")
+_PLAIN = Finisher()
 
 
 class Darkroom:
     """Decodes, computes, encodes. Threads for pictures are few and its own; where stages compute, others know."""
 
     def __init__(
-        self, *, development: Development, threads: Executor, limits: DecodeLimits, working_bytes: Budget
+        self,
+        *,
+        development: Development,
+        threads: Executor,
+        limits: DecodeLimits,
+        working_bytes: Budget,
+        finisher: Finisher = _PLAIN,
     ) -> None:
         self.working_bytes = working_bytes
+        self._finisher = finisher
         self._development = development
         self._threads = threads
         self._limits = limits
+
+    @property
+    def mark_policy(self) -> MarkPolicy:
+        """What the settings say about marks; plans are made with it."""
+        return self._finisher.policy
 
     async def decode(self, fetched: FetchedBytes, image_id: str, timings: Timings) -> SourceImage:
         """Decode in a thread; raise `SourceError`."""
@@ -65,7 +80,7 @@ class Darkroom:
         return developed.shots
 
     async def encode(self, shot: Shot, planned: PlannedShot, timings: Timings) -> tuple[Encoded, Quality]:
-        """The finished file with its provenance, and the judgement that includes the channels' rules."""
+        """The finished file with its marks, and the judgement that includes the channels' rules."""
         pixels, quality = shot.pixels, shot.quality
         if pixels is None or quality is None:
             raise ValueError("a shot is encoded after all stages")
@@ -75,13 +90,14 @@ class Darkroom:
 
         def work() -> Encoded:
             with timings.stage("encode"):
-                return until_it_fits(pixels, encoded_at, least_factor(planned.variant, planned.channels, planned.on))
+                return until_it_fits(pixels, finished, least_factor(planned.variant, planned.channels, planned.on))
 
-        def encoded_at(sized: Picture) -> Encoded:
-            return encode(
+        def finished(sized: Picture) -> Encoded:
+            return self._finisher.finish(
                 sized,
                 planned.variant.format,
                 provenance,
+                planned.marks,
                 max_bytes=planned.max_bytes,
                 quality=ENCODING_QUALITY,
             )
@@ -138,6 +154,7 @@ def facts_of(
         text=0 if replaced else beside,
         watermark=measured.get("watermark"),
         suffix=SUFFIXES[planned.variant.format],
+        added=frozenset({"text"}) if planned.marks.label else frozenset(),
     )
 
 

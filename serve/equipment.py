@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serve.catalog.loader import load_catalog
 from serve.edition import Edition
+from serve.marking import check_marks
 from serve.nets import Nets
 from serve.settings import ServeSettings
 from serve.stages.generation import Generation
@@ -47,10 +48,11 @@ class Changes(Swap):
 def equip(settings: ServeSettings) -> Edition:
     """Read the catalog and the manifests of the weights; nets are loaded when their stage warms up.
 
-    Raise `CatalogInvalid` or `models.registry.manifest.WeightsError`.
+    Raise `CatalogInvalid`, `MarksUnready` or `models.registry.manifest.WeightsError`.
     """
     nets = Nets(settings)
     facts = nets.style_facts
     catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=facts.styles)
+    check_marks(settings, catalog.channels.values())
     generation = Generation(nets.cutout_card, nets.cutting(), nets.restorer())
     return Edition(catalog, (generation, StyleTransfer(facts, nets.style), QualityFilter(catalog.quality)))

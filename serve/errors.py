@@ -127,6 +127,12 @@ class ChannelUnfit(RequestError):
     code = "channel_unfit"
 
 
+class MarkImpossible(RequestError):
+    """A mark that one channel demands cannot be put on this image."""
+
+    code = "mark_impossible"
+
+
 class SourceError(ServeError):
     """A source photo cannot be used."""
 

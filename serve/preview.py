@@ -47,6 +47,7 @@ class Previewer:
             source_sha256=fetched.sha256,
             channels_for=lambda variant: edition.catalog.channels_of(variant.channels),
             models_for=edition.models_for,
+            policy=self.darkroom.mark_policy,
         )
         planned = [one for one in planned if not variants or one.variant.name in variants]
         refused = [
@@ -54,6 +55,8 @@ class Previewer:
             for one in fitting.refusals
             if not variants or one.variant in variants
         ]
+        refused += [PreviewImage(variant=one.variant.name, error=one.refusal.message) for one in planned if one.refusal]
+        planned = [one for one in planned if one.refusal is None]
         # A person waits for it, who goes away when it takes too long: that cancels it.
         caller = Caller(_NO_TENANT, deadline=float("inf"))
         async with self.images.take(1, caller.tenant):

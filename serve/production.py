@@ -116,7 +116,10 @@ class Production:
             channels_for=lambda variant: photo.edition.catalog.channels_for(photo.item.listing, variant),
             models_for=photo.edition.models_for,
             on=photo.on,
+            policy=self._darkroom.mark_policy,
+            locale=photo.item.listing.locale,
         )
+        planned = [one for one in planned if not _refused(photo, one)]
         with photo.noting("store"):
             records = await self._block(lambda: [self._known(photo, one) for one in planned])
             for one, record in zip(planned, records, strict=True):
@@ -220,6 +223,13 @@ class Production:
         )
 
 
+def _refused(photo: Photo, planned: PlannedShot) -> bool:
+    """Whether the plan itself says no to an output; then it stands in the report."""
+    if planned.refusal is not None:
+        photo.report.fail(photo.image_id, planned.variant.name, "encode", planned.refusal)
+    return planned.refusal is not None
+
+
 def _output(
     photo: Photo, planned: PlannedShot, *, shot: Shot, encoded: Encoded, stored: StoredObject, quality: Quality
 ) -> Output:
@@ -243,6 +253,7 @@ def _output(
         models=list(planned.models),
         seed=planned.seed,
         digital_source_type=planned.digital_source_type,
+        marks=planned.marks.names,
         quality=quality,
         adapted=photo.adapted(planned, encoded.width, encoded.height),
         encoding_quality=encoded.quality,

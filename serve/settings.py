@@ -91,6 +91,39 @@ class ServeSettings(BaseSettings):
         default=None, description="Style net to use instead of the bundled one: a folder, a file, or s3://bucket/key."
     )
 
+    label_texts: dict[str, str] = Field(
+        default={},
+        description='Words of the visible label by language, as JSON, over {"en": "AI-generated", "zh": "AI生成"}; '
+        "`en` is for all others. Drawn only where a channel demands it.",
+    )
+    label_font: Path | None = Field(
+        default=None, description="Font file for labels that the built-in letters cannot write."
+    )
+    aigc_producer: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Name or registration code of whoever answers for the images, for the AIGC metadata of GB 45438.",
+    )
+    c2pa: bool = Field(
+        default=False, description="Sign Content Credentials into every image, and not only where a channel asks."
+    )
+    c2pa_certificates: Path | None = Field(
+        default=None, description="PEM file with the signing certificate, then its chain; needs the extra `c2pa`."
+    )
+    c2pa_key: SecretStr | None = Field(
+        default=None, description="Private key of that certificate: PKCS #8 PEM, or the path of such a file."
+    )
+    c2pa_algorithm: Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"] = Field(
+        default="es256", description="Signature algorithm; it must fit the key."
+    )
+    watermark: bool = Field(
+        default=False, description="Put the invisible watermark into every image, and not only where a channel asks."
+    )
+    watermark_secret: SecretStr | None = Field(
+        default=None, description="Whoever knows it can read, forge and remove the watermark; without it, everybody."
+    )
+
     max_images: int = Field(default=24, ge=1, description="Photos of a listing that are worked on.")
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest photo in pixels.")
     images_in_work: int = Field(default=6, ge=1, description="Photos that a replica works on at once.")

@@ -18,6 +18,7 @@ from serve.housekeeping import Housekeeping
 from serve.images.decoding import DecodeLimits
 from serve.index import SqlIndex
 from serve.interfaces import Development
+from serve.marking import finisher_for
 from serve.metrics import Metrics
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
@@ -89,6 +90,7 @@ def build_studio(
         threads=pictures,
         limits=DecodeLimits(max_pixels=settings.max_pixels),
         working_bytes=Budget(settings.working_mib * MIB),
+        finisher=finisher_for(settings),
     )
     production = Production(
         fetcher=fetcher,

@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": "doctor",
     "recipes": "catalog",
     "channels": "catalog",
+    "inspect": "inspection",
 }
 
 #: Settings class to the prefix of its variables.

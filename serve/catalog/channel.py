@@ -19,6 +19,8 @@ class Disclosure(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     #: A mark that people see on the picture. Forbidden wins over a recipe that asks for one.
     visible_label: Literal["forbidden", "allowed", "required"] = "allowed"
+    #: Language of that mark, such as `zh`; without it the listing's own.
+    label_language: str | None = None
     #: The `AIGC` metadata of GB 45438, seven fields in the XMP.
     implicit_aigc: bool = False
     #: A signed manifest of Content Credentials.

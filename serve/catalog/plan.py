@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from serve.catalog.channel import Channel
+from serve.catalog.marks import NO_MARKS, MarkPolicy, Marks, marks_for
 from serve.catalog.recipe import Recipe, Variant
 from serve.catalog.rules import ALL_IN_FORCE
+from serve.errors import MarkImpossible
 from serve.schemas.result import ModelRef
 
 #: Raised when the same inputs would give other pictures for a reason that no model version shows.
@@ -22,6 +24,7 @@ _MADE_BY_A_MODEL = (
     "compositeWithTrainedAlgorithmicMedia",
     "trainedAlgorithmicMedia",
 )
+_NO_POLICY = MarkPolicy()
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
 
 
@@ -38,6 +41,9 @@ class PlannedShot:
     seed: int
     #: The day on which the channels' rules are to hold.
     on: date = ALL_IN_FORCE
+    marks: Marks = NO_MARKS
+    #: Why this output cannot be made at all; known before anything is computed.
+    refusal: MarkImpossible | None = None
 
     @property
     def max_bytes(self) -> int | None:
@@ -51,9 +57,13 @@ class PlannedShot:
 
     @property
     def digital_source_type(self) -> str:
-        """The IPTC code of the finished image: what a trained model touched stays marked so."""
-        types = [operation.digital_source_type for operation in self.variant.operations]
-        return max(types, key=_MADE_BY_A_MODEL.index)
+        """The IPTC code of the finished image."""
+        return source_type_of(self.variant)
+
+
+def source_type_of(variant: Variant) -> str:
+    """The IPTC code of what a chain makes of a photo: what a model drew in stays marked so, whatever follows."""
+    return max((operation.digital_source_type for operation in variant.operations), key=_MADE_BY_A_MODEL.index)
 
 
 def plan(
@@ -64,20 +74,45 @@ def plan(
     channels_for: Callable[[Variant], Sequence[Channel]],
     models_for: Callable[[Variant], Sequence[ModelRef]],
     on: date = ALL_IN_FORCE,
+    policy: MarkPolicy = _NO_POLICY,
+    locale: str | None = None,
 ) -> list[PlannedShot]:
-    """The outputs that the recipe makes of one source photo; the same inputs give the same keys and seeds."""
+    """The outputs that the recipe makes of one source photo; the same inputs give the same keys and seeds.
+
+    `on` is the day on which the channels' rules are to hold.
+    """
     return [
-        replace(plan_shot(variant, tenant, source_sha256, channels_for(variant), models_for(variant)), on=on)
+        replace(
+            plan_shot(
+                variant, tenant, source_sha256, channels_for(variant), models_for(variant), policy=policy, locale=locale
+            ),
+            on=on,
+        )
         for variant in recipe.variants
     ]
 
 
 def plan_shot(
-    variant: Variant, tenant: str, source_sha256: str, channels: Sequence[Channel], models: Sequence[ModelRef]
+    variant: Variant,
+    tenant: str,
+    source_sha256: str,
+    channels: Sequence[Channel],
+    models: Sequence[ModelRef],
+    *,
+    policy: MarkPolicy = _NO_POLICY,
+    locale: str | None = None,
 ) -> PlannedShot:
-    """Key and seed of one output. The variant's and recipe's names are no part of it: they change no pixel."""
+    """Key and seed of one output. The variant's and recipe's names are no part of it: they change no pixel.
+
+    `locale` is the listing's; it chooses the words of a visible label and enters the key through them alone.
+    """
     ordered = tuple(sorted(channels, key=lambda channel: channel.channel))
-    identity = {
+    marks, refusal = NO_MARKS, None
+    try:
+        marks = marks_for(ordered, source_type_of(variant), variant.size, policy, locale)
+    except MarkImpossible as error:
+        refusal = error
+    identity: dict[str, object] = {
         "scheme": KEY_SCHEME,
         "source": source_sha256,
         "operations": [operation.model_dump(mode="json") for operation in variant.operations],
@@ -87,6 +122,8 @@ def plan_shot(
         "channels": [channel.ref for channel in ordered],
         "models": [[model.name, model.version] for model in models],
     }
+    if marked := marks.identity():
+        identity["marks"] = marked
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     return PlannedShot(
@@ -95,4 +132,6 @@ def plan_shot(
         models=tuple(models),
         key=f"{tenant}/{digest}{SUFFIXES[variant.format]}",
         seed=int(digest[:8], 16) & 0x7FFFFFFF,
+        marks=marks,
+        refusal=refusal,
     )

@@ -102,15 +102,7 @@ def _save(image: Image.Image, format: str, packet: bytes, quality: int) -> bytes
     full = quality >= FULL_COLOUR_QUALITY
     match format:
         case "jpeg":
-            image.save(
-                buffer,
-                "JPEG",
-                quality=quality,
-                subsampling="4:4:4" if full else "4:2:0",
-                optimize=True,
-                icc_profile=SRGB_PROFILE,
-                xmp=packet,
-            )
+            return _save_jpeg(image, packet, quality, full)
         case "png":
             text = PngImagePlugin.PngInfo()
             text.add_itxt("XML:com.adobe.xmp", packet.decode())
@@ -129,6 +121,29 @@ def _save(image: Image.Image, format: str, packet: bytes, quality: int) -> bytes
                 icc_profile=SRGB_PROFILE,
                 xmp=packet,
             )
+    return buffer.getvalue()
+
+
+def _save_jpeg(image: Image.Image, packet: bytes, quality: int, full: bool) -> bytes:
+    sampling = "4:4:4" if full else "4:2:0"
+    # For optimised tables Pillow keeps room for one byte per pixel; noise needs more and goes without them.
+    for optimize in (True, False):
+        buffer = io.BytesIO()
+        try:
+            image.save(
+                buffer,
+                "JPEG",
+                quality=quality,
+                subsampling=sampling,
+                optimize=optimize,
+                icc_profile=SRGB_PROFILE,
+                xmp=packet,
+            )
+        except OSError:
+            if not optimize:
+                raise
+        else:
+            break
     return buffer.getvalue()
 
 

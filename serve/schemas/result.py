@@ -69,6 +69,8 @@ class Output(_Record):
     seed: int
     #: The IPTC code, such as `algorithmicallyEnhanced`; it also stands in the image's XMP.
     digital_source_type: str
+    #: Further marks of its making, read back from the file: `label`, `aigc`, `watermark`, `c2pa`.
+    marks: list[str] = []
     quality: Quality
     #: What was changed of the variant so that the channels take the image, such as `size 1000x1000 -> 2200x2200`.
     adapted: list[str] = []
