@@ -10,7 +10,7 @@ from serve.batching.slots import BYTES_PER_PIXEL
 from serve.catalog.channel import ImageFacts
 from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
-from serve.images.decoding import DecodeLimits, decode
+from serve.images.decoding import DecodeLimits, Decoder
 from serve.images.encoding import Encoded, encode
 from serve.images.provenance import Provenance
 from serve.interfaces import Caller, Development, FetchedBytes, Shot, ShotFailure, SourceImage, Stage
@@ -24,19 +24,26 @@ class Darkroom:
     """Decodes, computes, encodes. Threads for pictures are few and its own; where stages compute, others know."""
 
     def __init__(
-        self, *, development: Development, threads: Executor, limits: DecodeLimits, working_bytes: Budget
+        self,
+        *,
+        development: Development,
+        threads: Executor,
+        decoder: Decoder,
+        limits: DecodeLimits,
+        working_bytes: Budget,
     ) -> None:
         self.working_bytes = working_bytes
         self._development = development
         self._threads = threads
+        self._decoder = decoder
         self._limits = limits
 
     async def decode(self, fetched: FetchedBytes, image_id: str, timings: Timings) -> SourceImage:
-        """Decode in a thread; raise `SourceError`."""
+        """Decode, a thread waiting for it; raise `SourceError`, or `DecoderUnavailable`."""
 
         def work() -> SourceImage:
             with timings.stage("decode"):
-                return decode(fetched, image_id, self._limits)
+                return self._decoder(fetched, image_id, self._limits)
 
         return await self._in_thread(work)
 
