@@ -13,7 +13,7 @@ from serve.catalog.marks import MarkPolicy
 from serve.catalog.operations import Scene, Studio
 from serve.catalog.plan import ENCODING_QUALITY, SUFFIXES, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
-from serve.images.decoding import DecodeLimits, decode
+from serve.images.decoding import DecodeLimits, Decoder
 from serve.images.encoding import Encoded
 from serve.images.finishing import Finisher
 from serve.images.provenance import Provenance
@@ -35,6 +35,7 @@ class Darkroom:
         *,
         development: Development,
         threads: Executor,
+        decoder: Decoder,
         limits: DecodeLimits,
         working_bytes: Budget,
         finisher: Finisher = _PLAIN,
@@ -43,6 +44,7 @@ class Darkroom:
         self._finisher = finisher
         self._development = development
         self._threads = threads
+        self._decoder = decoder
         self._limits = limits
 
     @property
@@ -51,11 +53,11 @@ class Darkroom:
         return self._finisher.policy
 
     async def decode(self, fetched: FetchedBytes, image_id: str, timings: Timings) -> SourceImage:
-        """Decode in a thread; raise `SourceError`."""
+        """Decode, a thread waiting for it; raise `SourceError`, or `DecoderUnavailable`."""
 
         def work() -> SourceImage:
             with timings.stage("decode"):
-                return decode(fetched, image_id, self._limits)
+                return self._decoder(fetched, image_id, self._limits)
 
         return await self._in_thread(work)
 

@@ -189,6 +189,37 @@ class TooSmall(SourceError):
     code = "too_small"
 
 
+class DecoderCrashed(SourceError):
+    """The decoder of the image crashed."""
+
+    code = "decoder_crashed"
+
+
+class DecoderMemory(SourceError):
+    """Decoding the image needs more memory than the limit."""
+
+    code = "decoder_memory"
+
+
+class DecoderTimeout(SourceError):
+    """Decoding the image needs more computing time than the limit."""
+
+    code = "decoder_timeout"
+
+
+class DecoderStalled(SourceError):
+    """Decoding the image did not end in time; the machine may have been busy with something else."""
+
+    code = "decoder_stalled"
+    retry = RetryClass.TRANSIENT
+
+
+class DecoderUnavailable(ServeError):
+    """No process for decoding can be had at the moment."""
+
+    code = "decoder_unavailable"
+
+
 class OutputTooLarge(ServeError):
     """The output cannot be brought under the byte limit at an acceptable quality."""
 

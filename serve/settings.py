@@ -126,6 +126,15 @@ class ServeSettings(BaseSettings):
 
     max_images: int = Field(default=24, ge=1, description="Photos of a listing that are worked on.")
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest photo in pixels.")
+    decode_memory_mib: int = Field(
+        default=512,
+        ge=128,
+        description="Resident memory of a decode worker, in MiB; a photo that needs more is refused.",
+    )
+    decode_cpu_s: float = Field(default=4.0, gt=0, description="Seconds of CPU time for decoding one photo.")
+    decode_wall_s: float = Field(
+        default=15.0, gt=0, description="Seconds on the wall for decoding one photo, waiting for the CPU included."
+    )
     images_in_work: int = Field(default=6, ge=1, description="Photos that a replica works on at once.")
     photo_wait_s: float = Field(
         default=60.0,
@@ -133,7 +142,9 @@ class ServeSettings(BaseSettings):
         description="Seconds that an event waits for its first photo to start before it is sent back.",
     )
     working_mib: int = Field(default=1024, ge=64, description="Decoded pictures that a replica holds at once, in MiB.")
-    picture_threads: int = Field(default=1, ge=1, description="Threads of a replica that decode and encode.")
+    picture_threads: int = Field(
+        default=1, ge=1, description="Decode workers of a replica (one more is kept ready), and threads that encode."
+    )
     blocking_threads: int = Field(default=8, ge=1, description="Threads of a replica that wait for store and index.")
 
     capacity_ttl_s: float = Field(default=2.0, gt=0, description="Seconds between looks at the number of replicas.")

@@ -16,6 +16,8 @@ from serve.errors import ServeError
 from serve.fetcher.fetcher import FetchPolicy, SourceFetcher
 from serve.housekeeping import Housekeeping
 from serve.images.decoding import DecodeLimits
+from serve.images.limits import SandboxLimits
+from serve.images.sandbox import Sandbox
 from serve.index import SqlIndex
 from serve.interfaces import Development
 from serve.marking import finisher_for
@@ -84,10 +86,12 @@ def build_studio(
     index = _open_index(settings)
     pictures = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     blocking = ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking")
+    sandbox = Sandbox(settings.picture_threads, allowed=sandbox_limits(settings))
     images = Budget(settings.images_in_work)
     darkroom = Darkroom(
         development=place(workbench.development),
         threads=pictures,
+        decoder=sandbox.decode,
         limits=DecodeLimits(max_pixels=settings.max_pixels),
         working_bytes=Budget(settings.working_mib * MIB),
         finisher=finisher_for(settings),
@@ -120,6 +124,7 @@ def build_studio(
         workbench.close()
         fetcher.close()
         pictures.shutdown(cancel_futures=True)
+        sandbox.close()
         blocking.shutdown(cancel_futures=True)
         index.close()
 
@@ -131,6 +136,16 @@ def build_studio(
         checks=(store.check, index.check),
         close=close,
         blocking=blocking,
+    )
+
+
+def sandbox_limits(settings: ServeSettings) -> SandboxLimits:
+    """What the settings allow a decode worker to take."""
+    return SandboxLimits(
+        memory_bytes=settings.decode_memory_mib * MIB,
+        cpu_s=settings.decode_cpu_s,
+        wall_s=settings.decode_wall_s,
+        room_bytes=3 * settings.max_pixels,
     )
 
 

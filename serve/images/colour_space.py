@@ -1,10 +1,12 @@
 """Any Pillow picture to opaque 8-bit sRGB: range of deep pixels, palettes, ICC profiles, CMYK, alpha.
 
 Pillow's own `convert` clips 16-bit grey to white, reveals colours hidden under alpha and drops ICC profiles; each step
-here stands for one of these.
+here stands for one of these. Pictures are converted in bands of rows: a whole one at every step would need several
+times its memory, and bands stay in the caches.
 """
 
 import io
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -13,50 +15,123 @@ _WHITE = (255, 255, 255, 255)
 _PROFILE_MODES = {"RGB": ("RGB", "RGBA"), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab": ("LAB",)}
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _SRGB = ImageCms.createProfile("sRGB")
+_BAND_PIXELS = 2**18
+
+Transform = ImageCms.ImageCmsTransform
 
 
-def to_srgb(image: Image.Image, flags: list[str]) -> Image.Image:
-    """The picture as mode RGB in sRGB on white; what had to be done is added to `flags`."""
-    alpha_in_info = "transparency" in image.info
-    profile = image.info.get("icc_profile")
-    image = _eight_bit(image, flags)
-    if image.mode in {"P", "PA", "1", "YCbCr", "HSV", "La", "RGBa", "RGBX"} or alpha_in_info:
-        image = _plain(image, alpha_in_info)
-    grey_alpha = image.getchannel("A") if image.mode == "LA" else None
-    if grey_alpha is not None:
-        image = image.getchannel("L")
-    if profile:
-        image = _apply_profile(image, profile, flags)
-    if image.mode == "LAB":
-        image = _transform(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    if image.mode == "CMYK":
-        flags.append("cmyk_without_profile")
-    if grey_alpha is not None:
-        image = image.convert("RGB")
-        image.putalpha(grey_alpha)
-    return _flatten(image, flags)
+def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The rows of a loaded picture in order: the first row of each band, and the band."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _eight_bit(image: Image.Image, flags: list[str]) -> Image.Image:
-    """Scale 16-bit, 32-bit and float grey by their range to mode L."""
-    if not (image.mode in {"I", "F"} or image.mode.startswith("I;16")):
-        return image
-    deep = np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = _range(image.mode, deep)
-    flags.append("range_scaled")
-    scaled = np.clip((deep - low) * (255.0 / (high - low)), 0, 255)
-    shallow = Image.fromarray(np.rint(scaled).astype(np.uint8))
-    key = image.info.get("transparency")
-    if isinstance(key, int):
-        alpha = np.where(deep == key, 0, 255).astype(np.uint8)
-        shallow = Image.merge("LA", (shallow, Image.fromarray(alpha)))
-    return shallow
+class ToSrgb:
+    """Turns the bands of one picture into sRGB on white; what had to be done is added to `flags`, once each."""
+
+    def __init__(self, image: Image.Image, flags: list[str]) -> None:
+        self._flags = flags
+        self._profile: bytes | None = image.info.get("icc_profile") or None
+        self._range = _range(image) if _deep(image) else None
+        self._transforms: dict[str, Transform] = {}
+
+    def __call__(self, band: Image.Image) -> Image.Image:
+        """The band as mode RGB."""
+        alpha_in_info = "transparency" in band.info
+        band = self._eight_bit(band)
+        if band.mode in {"P", "PA", "1", "YCbCr", "HSV", "La", "RGBa", "RGBX"} or alpha_in_info:
+            band = _plain(band, alpha_in_info)
+        grey_alpha = band.getchannel("A") if band.mode == "LA" else None
+        if grey_alpha is not None:
+            band = band.getchannel("L")
+        if self._profile is not None:
+            band = self._apply_profile(band, self._profile)
+        if band.mode == "LAB":
+            lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+            band = self._transformed(band, lab)
+        if band.mode == "CMYK":
+            self._note("cmyk_without_profile")
+        if grey_alpha is not None:
+            band = band.convert("RGB")
+            band.putalpha(grey_alpha)
+        return self._flatten(band)
+
+    def _note(self, flag: str) -> None:
+        if flag not in self._flags:
+            self._flags.append(flag)
+
+    def _eight_bit(self, band: Image.Image) -> Image.Image:
+        """Scale 16-bit, 32-bit and float grey by their range to mode L."""
+        if self._range is None:
+            return band
+        low, high = self._range
+        deep = _numbers(band)
+        self._note("range_scaled")
+        scaled = np.clip((deep - low) * (255.0 / (high - low)), 0, 255)
+        shallow = Image.fromarray(np.rint(scaled).astype(np.uint8))
+        key = band.info.get("transparency")
+        if isinstance(key, int):
+            alpha = np.where(deep == key, 0, 255).astype(np.uint8)
+            shallow = Image.merge("LA", (shallow, Image.fromarray(alpha)))
+        return shallow
+
+    def _apply_profile(self, band: Image.Image, raw: bytes) -> Image.Image:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(raw))
+            space = profile.profile.xcolor_space.strip()
+            if "srgb" in (profile.profile.profile_description or "").lower() and space == "RGB":
+                self._profile = None
+                return band
+            if space == "RGB" and band.mode == "L":
+                band = band.convert("RGB")
+            converted = self._transformed(band, profile) if band.mode in _PROFILE_MODES.get(space, ()) else None
+        except Exception:  # noqa: BLE001 - littleCMS raises several kinds; a broken profile must not cost the picture
+            converted = None
+        if converted is None:
+            self._profile = None
+            self._note("icc_broken")
+            return band
+        self._note("icc_converted")
+        return converted
+
+    def _transformed(self, band: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+        transform = self._transforms.get(band.mode)
+        if transform is None:
+            mode = "RGBA" if band.mode == "RGBA" else "RGB"
+            transform = ImageCms.buildTransform(
+                profile, _SRGB, band.mode, mode, _INTENT, ImageCms.Flags.BLACKPOINTCOMPENSATION
+            )
+            self._transforms[band.mode] = transform
+        done = ImageCms.applyTransform(band, transform)
+        if done is None:
+            raise ValueError("no transform")
+        return done
+
+    def _flatten(self, band: Image.Image) -> Image.Image:
+        if band.mode != "RGBA":
+            return band if band.mode == "RGB" else band.convert("RGB")
+        if band.getchannel("A").getextrema() == (255, 255):
+            return band.convert("RGB")
+        self._note("alpha_flattened")
+        return Image.alpha_composite(Image.new("RGBA", band.size, _WHITE), band).convert("RGB")
 
 
-def _range(mode: str, deep: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> tuple[float, float]:
+def _deep(image: Image.Image) -> bool:
+    return image.mode in {"I", "F"} or image.mode.startswith("I;16")
+
+
+def _numbers(band: Image.Image) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+    return np.nan_to_num(np.asarray(band).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
     """The nominal range of the values: that of the type where it is known, else the smallest usual one that holds."""
-    low, high = float(deep.min()), float(deep.max())
-    usual = (65535.0,) if mode != "F" else (1.0, 255.0, 65535.0)
+    if image.mode.startswith("I;16"):
+        return 0.0, 65535.0
+    ends = [(float(deep.min()), float(deep.max())) for deep in (_numbers(band) for _, band in bands(image))]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    usual = (65535.0,) if image.mode != "F" else (1.0, 255.0, 65535.0)
     for top in usual:
         if low >= 0 and high <= top:
             return 0.0, top
@@ -70,40 +145,3 @@ def _plain(image: Image.Image, alpha_in_info: bool) -> Image.Image:
     if alpha_in_info or image.mode in {"PA", "RGBa", "RGBA"} or (image.mode == "P" and image.has_transparency_data):
         return image.convert("RGBA")
     return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _apply_profile(image: Image.Image, raw: bytes, flags: list[str]) -> Image.Image:
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(raw))
-        space = profile.profile.xcolor_space.strip()
-        if "srgb" in (profile.profile.profile_description or "").lower() and space == "RGB":
-            return image
-        if space == "RGB" and image.mode == "L":
-            image = image.convert("RGB")
-        if image.mode not in _PROFILE_MODES.get(space, ()):
-            flags.append("icc_broken")
-            return image
-        converted = _transform(image, profile)
-    except Exception:  # noqa: BLE001 - littleCMS raises several kinds; a broken profile must not cost the picture
-        flags.append("icc_broken")
-        return image
-    flags.append("icc_converted")
-    return converted
-
-
-def _transform(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    mode = "RGBA" if image.mode == "RGBA" else "RGB"
-    done = ImageCms.profileToProfile(
-        image, profile, _SRGB, _INTENT, mode, inPlace=False, flags=ImageCms.Flags.BLACKPOINTCOMPENSATION
-    )
-    if done is None:
-        raise ValueError("no transform")
-    return done
-
-
-def _flatten(image: Image.Image, flags: list[str]) -> Image.Image:
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    if image.getchannel("A").getextrema() != (255, 255):
-        flags.append("alpha_flattened")
-    return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image).convert("RGB")
