@@ -93,6 +93,7 @@ class Pipeline:
                 caller=caller,
                 image_id=image_id,
                 url=image.url,
+                sha256=image.sha256 or None,
                 timings=timings,
             )
             for image_id, image in in_order(listing)
