@@ -50,7 +50,8 @@ class Breaker:
         self._failures: deque[float] = deque(maxlen=rules.trip_after)
         self._rests = 0
         self._open_until = 0.0
-        self._probing = False
+        #: The fetch that tries; one of an earlier time says nothing any more.
+        self._probe: Admission | None = None
 
     def state(self, now: float) -> BreakerState:
         """Where it stands."""
@@ -66,23 +67,25 @@ class Breaker:
             case BreakerState.OPEN:
                 return self._open_until - now
             case BreakerState.HALF_OPEN:
-                return self._rules.try_s if self._probing else 0.0
+                return 0.0 if self._probe is None else self._rules.try_s
 
     def admit(self, now: float) -> Admission:
         """May a fetch start? An admitted one must be followed by `answered`, `failed` or `gave_up`."""
         if (wait_s := self.wait_s(now)) > 0:
             return Admission(admitted=False, wait_s=wait_s)
-        self._probing = self.state(now) is BreakerState.HALF_OPEN
-        return Admission(admitted=True, probe=self._probing)
+        admission = Admission(admitted=True, probe=self.state(now) is BreakerState.HALF_OPEN)
+        if admission.probe:
+            self._probe = admission
+        return admission
 
     def answered(self) -> None:
         """The host answered, whatever it said: it is there."""
         self._failures.clear()
-        self._rests, self._probing = 0, False
+        self._rests, self._probe = 0, None
 
     def failed(self, now: float, admission: Admission) -> None:
         """No answer, or not the whole of it in time. What began before a rest makes it no longer."""
-        if admission.probe and self._rests:
+        if admission is self._probe:
             self._rest(now)
         elif not self._rests:
             self._failures.append(now)
@@ -92,12 +95,12 @@ class Breaker:
 
     def gave_up(self, admission: Admission) -> None:
         """It ended without a finding: cancelled, or refused on our side."""
-        if admission.probe:
-            self._probing = False
+        if admission is self._probe:
+            self._probe = None
 
     def _rest(self, now: float) -> None:
         doubled = self._rules.rest_s * 2.0 ** min(self._rests, 32)
         self._open_until = now + min(doubled, self._rules.longest_rest_s)
         self._rests += 1
-        self._probing = False
+        self._probe = None
         self._failures.clear()
