@@ -26,13 +26,14 @@ class Meter:
     """Bytes that a fetch took from the network: framing counts, for a body can be dressed in any amount of it."""
 
     def __init__(self, limit: int) -> None:
-        self._left = limit
+        self.used = 0
+        self.limit = limit
 
     def take(self, count: int) -> None:
         """Count; raise `SourceTooLarge` beyond the limit."""
-        self._left -= count
-        if self._left < 0:
-            raise SourceTooLarge
+        self.used += count
+        if self.used > self.limit:
+            raise SourceTooLarge("the server of the photo sends more than a photo")
 
 
 #: The meter of the fetch that runs in this task; the HTTP library reads in the task of whoever asks.

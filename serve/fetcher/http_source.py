@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,6 +24,10 @@ _OK, _NOT_MODIFIED = 200, 304
 #: Answers below 500 that a later try may change.
 _PASSING = frozenset({408, 421, 425, 429})
 _HEADERS = [(b"accept", b"image/*"), (b"accept-encoding", b"identity"), (b"user-agent", b"vitrine")]
+#: Bytes of everything before an answer's body, and of what is read ahead with it.
+_HEAD_BYTES = 192 * 1024
+#: Bytes of the network per byte of a body, beyond that: chunks of single bytes would keep the event loop busy.
+_FRAMING = 2
 #: The longest pause that a server may ask for, in seconds.
 _LONGEST_PAUSE_S = 300
 
@@ -57,7 +62,6 @@ class HttpSource:
 
     async def fetch(self, url: str, deadline: float, kept: KeptSource | None = None) -> Answer:
         """The photo, or the word that the kept one still holds; raise `SourceError` kinds."""
-        METER.set(Meter(self._policy.max_wire_bytes))
         target = self._screened(url)
         for _ in range(self._policy.max_redirects + 1):
             async with self.hosts.visit(target.host, deadline) as visit:
@@ -95,8 +99,11 @@ class HttpSource:
         url = httpcore.URL(
             scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.target.encode()
         )
+        meter = Meter(_HEAD_BYTES)
+        METER.set(meter)
         async with self._pool.stream("GET", url, headers=headers, extensions={"timeout": self._timeouts()}) as response:
             visit.answered = True
+            meter.limit += _FRAMING * self._policy.max_bytes
             fields = {name.lower(): value.decode("latin-1") for name, value in response.headers}
             if response.status in _REDIRECTS and b"location" in fields:
                 return _joined(target.url, fields[b"location"])
@@ -113,7 +120,7 @@ class HttpSource:
             if size.isdigit() and int(size) > self._policy.max_bytes:
                 raise SourceTooLarge
             coding = fields.get(b"content-encoding", "identity")
-            body = await decoded(response.aiter_stream(), coding, self._policy.max_bytes)
+            body = await decoded(_lean(response.aiter_stream(), meter), coding, self._policy.max_bytes)
             return Answer(
                 body=body,
                 content_type=fields.get(b"content-type"),
@@ -129,6 +136,16 @@ class HttpSource:
 def loop_time() -> float:
     """The clock of deadlines."""
     return asyncio.get_running_loop().time()
+
+
+async def _lean(pieces: AsyncIterable[bytes], meter: Meter) -> AsyncIterator[bytes]:
+    """The same pieces; raise `SourceTooLarge` where there is more framing than photo."""
+    taken = 0
+    async for piece in pieces:
+        taken += len(piece)
+        if meter.used > _FRAMING * taken + _HEAD_BYTES:
+            raise SourceTooLarge("the server of the photo sends more framing than photo")
+        yield piece
 
 
 def _joined(base: str, location: str) -> str:

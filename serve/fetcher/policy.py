@@ -35,11 +35,6 @@ class FetchPolicy:
     #: When a host that does not answer is left alone.
     breaker: BreakerRules = field(default_factory=BreakerRules)
 
-    @property
-    def max_wire_bytes(self) -> int:
-        """Bytes that a fetch may take from the network, headers and framing of all redirects among them."""
-        return 2 * self.max_bytes + MIB
-
 
 def policy_of(settings: ServeSettings) -> FetchPolicy:
     """What the settings allow to be fetched."""

@@ -1,4 +1,4 @@
-"""Hosts of photos: so many fetches at once, others in turn, hosts that do not answer left alone. No real time passes."""
+"""Hosts of photos: so many fetches at once, others in turn, silent hosts left alone. No real time passes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
