@@ -102,6 +102,12 @@ class ObjectBusy(ServeError):
     code = "object_busy"
 
 
+class ErasureFailed(ServeError):
+    """Kept copies of source photos could not be erased now."""
+
+    code = "erasure_failed"
+
+
 class RequestError(ServeError):
     """The event asks for something that cannot be."""
 
@@ -163,6 +169,13 @@ class SourceTooLarge(SourceError):
     """The photo has more bytes than the limit."""
 
     code = "source_too_large"
+
+
+class SourceChanged(SourceError):
+    """The photo at the address is not the one that the event names by its hash, version or ETag."""
+
+    code = "source_changed"
+    retry = RetryClass.DELAYED
 
 
 class UnsupportedFormat(SourceError):

@@ -157,11 +157,22 @@ class Slots(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOwner:
+    """Whose photo is fetched: copies that are kept belong to the listing, and are shared with no other."""
+
+    tenant: str
+    listing: str
+
+
 class Fetcher(Protocol):
     """Brings a source photo, within limits of size, time and address."""
 
-    async def fetch(self, url: str) -> FetchedBytes:
-        """Raise `AddressRefused`, `SourceNotFound`, `SourceUnreachable` or `SourceTooLarge` if it cannot be had."""
+    async def fetch(self, url: str, *, owner: SourceOwner | None = None, sha256: str | None = None) -> FetchedBytes:
+        """Raise `AddressRefused`, `SourceNotFound`, `SourceUnreachable` or `SourceTooLarge` if it cannot be had.
+
+        With an owner a copy may be kept and used again; with a `sha256`, other bytes are `SourceChanged`.
+        """
         ...
 
 

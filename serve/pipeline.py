@@ -98,6 +98,7 @@ class Pipeline:
                 caller=caller,
                 image_id=image_id,
                 url=image.url,
+                sha256=image.sha256 or None,
                 timings=timings,
                 changes=fitting.changes,
                 on=on,

@@ -18,7 +18,17 @@ from serve.edition import Edition
 from serve.errors import ObjectBusy, ServeError
 from serve.images.encoding import Encoded
 from serve.images.phash import phash
-from serve.interfaces import Caller, FetchedBytes, Fetcher, ObjectStore, ResultIndex, Shot, ShotFailure, StoredObject
+from serve.interfaces import (
+    Caller,
+    FetchedBytes,
+    Fetcher,
+    ObjectStore,
+    ResultIndex,
+    Shot,
+    ShotFailure,
+    SourceOwner,
+    StoredObject,
+)
 from serve.metrics import Metrics, Timings
 from serve.report import Report
 from serve.schemas.exchange import EnrichItem
@@ -39,12 +49,19 @@ class Photo:
     caller: Caller
     image_id: str
     url: str
+    #: The hash that the event gives; other bytes are not worked on.
+    sha256: str | None = None
     timings: Timings
     #: What was changed of the recipe's variants so that the channels take their images, by name.
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: The day on which the channels' rules are to hold.
     on: date = ALL_IN_FORCE
     report: Report = field(default_factory=Report)
+
+    @property
+    def owner(self) -> SourceOwner:
+        """Whose photo it is."""
+        return SourceOwner(tenant=self.item.listing.tenant_id, listing=self.item.listing.listing_id)
 
     @contextmanager
     def noting(self, stage: str, variant: str | None = None) -> Iterator[None]:
@@ -103,7 +120,7 @@ class Production:
             self._tell_load()
             with photo.noting("fetch"):
                 with photo.timings.stage("fetch"):
-                    fetched = await self._fetcher.fetch(photo.url)
+                    fetched = await self._fetcher.fetch(photo.url, owner=photo.owner, sha256=photo.sha256)
                 await self._make(photo, fetched)
         self._tell_load()
         return photo.report

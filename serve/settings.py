@@ -25,6 +25,23 @@ class ServeSettings(BaseSettings):
     )
     fetch_max_bytes: int = Field(default=25 * MIB, ge=1024, description="Largest photo file.")
     fetch_timeout_s: float = Field(default=10.0, gt=0, description="Seconds for fetching one photo as a whole.")
+    fetch_connect_timeout_s: float = Field(
+        default=3.0,
+        gt=0,
+        description="Seconds for the addresses of a photo's host, and for connecting to each of them.",
+    )
+    fetch_read_timeout_s: float = Field(default=5.0, gt=0, description="Seconds that a photo's server may be silent.")
+    fetch_per_host: int = Field(default=4, ge=1, description="Photos that a replica fetches from one host at once.")
+    fetch_trip_after: int = Field(
+        default=5, ge=1, description="Fetches in a row without an answer after which a host is left alone for a while."
+    )
+    fetch_rest_s: float = Field(
+        default=15.0, gt=0, description="Seconds that a host is left alone at first; up to 16 times as long later."
+    )
+    fetch_cache_mib: int = Field(
+        default=0, ge=0, description="Source photos kept on disk per node, in MiB; 0 keeps none."
+    )
+    fetch_cache_hours: float = Field(default=24.0, gt=0, description="Hours after which a kept photo is removed.")
 
     s3_endpoint: str | None = Field(default=None, description="Address of the S3 server; without it that of AWS.")
     s3_access_key: SecretStr | None = Field(

@@ -13,7 +13,9 @@ from serve.buckets import client_for
 from serve.catalog.operations import STAGE_ORDER
 from serve.darkroom import Darkroom
 from serve.errors import ServeError
-from serve.fetcher.fetcher import FetchPolicy, SourceFetcher
+from serve.fetcher.cache import SourceCache
+from serve.fetcher.fetcher import SourceFetcher
+from serve.fetcher.policy import policy_of
 from serve.housekeeping import Housekeeping
 from serve.images.decoding import DecodeLimits
 from serve.images.limits import SandboxLimits
@@ -82,7 +84,8 @@ def build_studio(
     store = S3Store(client_for(settings), settings.s3_bucket)
     # Sources are read within the time of one fetch: a silent server must give its thread back early.
     sources = client_for(settings, read_timeout_s=min(5, settings.fetch_timeout_s), attempts=2)
-    fetcher = SourceFetcher(fetch_policy(settings), sources)
+    kept_sources = source_cache(settings)
+    fetcher = SourceFetcher(policy_of(settings), sources, cache=kept_sources)
     index = _open_index(settings)
     pictures = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     blocking = ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking")
@@ -116,7 +119,10 @@ def build_studio(
         photo_wait_s=settings.photo_wait_s,
     )
 
-    housekeeping = Housekeeping(index.prune, timedelta(days=settings.index_keep_days))
+    def prune(keep: timedelta) -> int:
+        return index.prune(keep) + (kept_sources.prune() if kept_sources else 0)
+
+    housekeeping = Housekeeping(prune, timedelta(days=settings.index_keep_days))
     housekeeping.start()
 
     def close() -> None:
@@ -149,15 +155,14 @@ def sandbox_limits(settings: ServeSettings) -> SandboxLimits:
     )
 
 
-def fetch_policy(settings: ServeSettings) -> FetchPolicy:
-    """What the settings allow to be fetched."""
-    return FetchPolicy(
-        buckets=settings.fetch_buckets,
-        origins=settings.fetch_allow,
-        files=settings.fetch_files is not None,
-        file_root=settings.fetch_files,
-        max_bytes=settings.fetch_max_bytes,
-        timeout_s=settings.fetch_timeout_s,
+def source_cache(settings: ServeSettings) -> SourceCache | None:
+    """Where source photos are kept for the next revision of their listing; None where the settings keep none."""
+    if not settings.fetch_cache_mib:
+        return None
+    return SourceCache(
+        settings.state_dir / "sources.db",
+        max_bytes=settings.fetch_cache_mib * MIB,
+        max_age_s=3600 * settings.fetch_cache_hours,
     )
 
 

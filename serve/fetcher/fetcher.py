@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from serve.errors import AddressRefused, ServeError, SourceNotFound, SourceTooLarge, SourceUnreachable
-from serve.fetcher.http_source import HttpSource, Resolver, SystemResolver
+from serve.errors import AddressRefused, SourceChanged, SourceNotFound, SourceTooLarge, SourceUnreachable
+from serve.fetcher.bucket_source import BucketSource
+from serve.fetcher.cache import KeptSource, SourceCache
+from serve.fetcher.connecting import Resolver, SystemResolver
+from serve.fetcher.guard import screen
+from serve.fetcher.http_source import HttpSource, loop_time
 from serve.fetcher.policy import FetchPolicy
-from serve.interfaces import FetchedBytes
+from serve.interfaces import FetchedBytes, SourceOwner
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["FetchPolicy", "SourceFetcher"]
@@ -26,7 +27,6 @@ __all__ = ["FetchPolicy", "SourceFetcher"]
 R = TypeVar("R")
 #: Reads of buckets and files at once; more wait their turn within their time limit.
 _THREADS = 16
-_PIECE = 64 * 1024
 
 
 class SourceFetcher:
@@ -40,23 +40,30 @@ class SourceFetcher:
         policy: FetchPolicy,
         s3_client: "S3Client | None" = None,
         *,
+        cache: SourceCache | None = None,
         resolver: Resolver | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._policy = policy
-        self._s3 = s3_client
+        self._cache = cache
+        self._buckets = BucketSource(s3_client, policy)
         self._names = SystemResolver()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sources")
         self._http = HttpSource(policy, resolver or self._names, ssl_context)
 
-    async def fetch(self, url: str) -> FetchedBytes:
-        """Raise `AddressRefused`, `SourceNotFound`, `SourceUnreachable` or `SourceTooLarge` if it cannot be had."""
+    async def fetch(self, url: str, *, owner: SourceOwner | None = None, sha256: str | None = None) -> FetchedBytes:
+        """Raise `AddressRefused`, `SourceNotFound`, `SourceUnreachable` or `SourceTooLarge` if it cannot be had.
+
+        With an owner a copy may be kept and used again; with a `sha256` (hex), other bytes are `SourceChanged`.
+        """
         try:
             async with asyncio.timeout(self._policy.timeout_s):
-                body, content_type = await self._by_scheme(url)
+                fetched = await self._by_scheme(url, owner)
         except TimeoutError as error:
             raise SourceUnreachable(f"not here within {self._policy.timeout_s:g} s") from error
-        return FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest(), content_type=content_type)
+        if sha256 is not None and sha256.strip().lower() != fetched.sha256:
+            raise SourceChanged
+        return fetched
 
     async def aclose(self) -> None:
         """Close connections and threads."""
@@ -68,35 +75,42 @@ class SourceFetcher:
         self._names.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _by_scheme(self, url: str) -> tuple[bytes, str | None]:
-        match url.split(":", 1)[0].strip().lower():
-            case "http" | "https":
-                return await self._http.fetch(url)
-            case "s3":
-                deadline = time.monotonic() + self._policy.timeout_s
-                return await self._in_thread(lambda: self._from_bucket(url, deadline))
-            case "file":
-                return await self._in_thread(lambda: self._from_file(url)), None
-            case _:
-                raise AddressRefused("only https, s3 and, by setting, file addresses are read")
+    async def _by_scheme(self, url: str, owner: SourceOwner | None) -> FetchedBytes:
+        verdict = screen(url, self._policy)
+        if not verdict.allowed:
+            raise AddressRefused(f"the address is not allowed: {verdict.reason}")
+        if verdict.scheme == "s3":
+            deadline = time.monotonic() + self._policy.timeout_s
+            return _hashed(*await self._in_thread(lambda: self._buckets.read(url, deadline)))
+        if verdict.scheme == "file":
+            return _hashed(await self._in_thread(lambda: self._from_file(url)), None)
+        return await self._from_web(url, None if self._cache is None else owner)
+
+    async def _from_web(self, url: str, owner: SourceOwner | None) -> FetchedBytes:
+        """Over HTTP. With an owner the copy that is kept for it is asked about, and the answer kept if it may be."""
+        deadline = loop_time() + self._policy.timeout_s
+        cache = self._cache
+        if cache is None or owner is None:
+            answer = await self._http.fetch(url, deadline)
+            return _hashed(answer.body, answer.content_type)
+        kept = await self._in_thread(lambda: cache.get(owner, url))
+        answer = await self._http.fetch(url, deadline, kept)
+        fetched = _hashed(answer.body, answer.content_type)
+        if answer.validators is None and kept is not None:
+            await self._in_thread(lambda: cache.erase(owner, [url]))
+        elif answer.validators is not None and not answer.kept:
+            source = KeptSource(
+                body=fetched.body,
+                sha256=fetched.sha256,
+                validators=answer.validators,
+                came_from=answer.came_from,
+                content_type=fetched.content_type,
+            )
+            await self._in_thread(lambda: cache.put(owner, url, source))
+        return fetched
 
     async def _in_thread(self, read: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, read)
-
-    def _from_bucket(self, url: str, deadline: float) -> tuple[bytes, str | None]:
-        bucket, _, key = url[len("s3://") :].partition("/")
-        if self._s3 is None or bucket not in self._policy.buckets or not key:
-            raise AddressRefused("the bucket is not listed")
-        try:
-            answer = self._s3.get_object(Bucket=bucket, Key=key)
-            with answer["Body"] as stream:
-                if answer["ContentLength"] > self._policy.max_bytes:
-                    raise SourceTooLarge
-                return _read(stream, self._policy.max_bytes, deadline), answer.get("ContentType")
-        except ClientError as error:
-            raise _store_error(error) from error
-        except BotoCoreError as error:
-            raise SourceUnreachable("the bucket does not answer") from error
 
     def _from_file(self, url: str) -> bytes:
         root = self._policy.file_root
@@ -120,20 +134,5 @@ class SourceFetcher:
         return body
 
 
-def _read(stream: "StreamingBody", limit: int, deadline: float) -> bytes:
-    """The whole body, piece by piece: nobody can stop a thread from outside, so it must look at the clock itself."""
-    body = bytearray()
-    while piece := stream.read(_PIECE):
-        body += piece
-        if len(body) > limit:
-            raise SourceTooLarge
-        if time.monotonic() > deadline:
-            raise SourceUnreachable("the bucket is too slow")
-    return bytes(body)
-
-
-def _store_error(error: ClientError) -> ServeError:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    if status >= 500 or status == 429:
-        return SourceUnreachable("the bucket does not answer")
-    return SourceNotFound(f"the bucket answers {status}")
+def _hashed(body: bytes, content_type: str | None) -> FetchedBytes:
+    return FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest(), content_type=content_type)

@@ -21,10 +21,10 @@ from serve.catalog.recipe import Recipe, Variant
 from serve.darkroom import Darkroom
 from serve.development import LocalDevelopment
 from serve.edition import Edition, Editions
-from serve.errors import ServeError, SourceNotFound, StageFailed
-from serve.images.decoding import Decoder, DecodeLimits, decode
+from serve.errors import ServeError, SourceChanged, SourceNotFound, StageFailed
+from serve.images.decoding import DecodeLimits, Decoder, decode
 from serve.index import SqlIndex
-from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure
+from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure, SourceOwner
 from serve.metrics import PrometheusMetrics
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
@@ -140,7 +140,7 @@ class DictFetcher:
     asked: list[str] = field(default_factory=list)
     first: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def fetch(self, url: str) -> FetchedBytes:
+    async def fetch(self, url: str, *, owner: SourceOwner | None = None, sha256: str | None = None) -> FetchedBytes:
         self.asked.append(url)
         self.first.set()
         body = self.photos.get(url)
@@ -148,7 +148,10 @@ class DictFetcher:
             raise SourceNotFound
         if isinstance(body, ServeError):
             raise body
-        return FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
+        fetched = FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
+        if sha256 not in {None, fetched.sha256}:
+            raise SourceChanged
+        return fetched
 
 
 @dataclass

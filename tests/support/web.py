@@ -33,6 +33,36 @@ def redirect(location: str, status: int = 302) -> Handler:
     return reply(b"", status, location=location)
 
 
+def endless(head: bytes, piece: bytes, sent: list[int], pause_s: float = 0) -> Handler:
+    """The head once, the piece again and again until nobody listens; `sent[0]` counts its bytes."""
+
+    async def handler(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        many = piece if pause_s else piece * max(1, 20_000 // len(piece))
+        while True:
+            writer.write(many)
+            await writer.drain()
+            sent[0] += len(many)
+            await asyncio.sleep(pause_s)
+
+    return handler
+
+
+def counting(at_once: list[int], body: bytes) -> Handler:
+    """Answers after a moment; notes how many requests it has at once."""
+    running = 0
+
+    async def handler(writer: asyncio.StreamWriter) -> None:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        await asyncio.sleep(0.05)
+        running -= 1
+        await reply(body)(writer)
+
+    return handler
+
+
 @dataclass
 class Web:
     """A running server: what it serves and what it was asked."""

@@ -23,8 +23,9 @@ from serve.errors import (
     SourceUnreachable,
     UnsupportedFormat,
 )
+from serve.fetcher.coding import content_decoder
+from serve.fetcher.connecting import GuardedBackend
 from serve.fetcher.fetcher import FetchPolicy, SourceFetcher
-from serve.fetcher.http_source import GuardedBackend, content_decoder
 from serve.interfaces import FetchedBytes
 from serve.storage import s3_client
 from tests.support.web import Handler, Web, redirect, reply, self_signed, serving
@@ -385,7 +386,7 @@ def test_what_hangs_holds_up_nothing_else_of_the_process(held: str, monkeypatch:
     class Client:
         get_object = hang
 
-    monkeypatch.setattr("serve.fetcher.http_source.socket.getaddrinfo", hang)
+    monkeypatch.setattr("serve.fetcher.connecting.socket.getaddrinfo", hang)
     url = "https://photos.example/a.jpg" if held == "names" else "s3://listed/a.jpg"
 
     async def run() -> None:
