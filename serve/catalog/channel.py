@@ -50,6 +50,19 @@ class ImageFacts:
     added: frozenset[str] = frozenset()
 
 
+class Disclosure(BaseModel):
+    """How a channel wants pictures marked that a model made or changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    #: A mark that people see on the picture. Forbidden wins over a recipe that asks for one.
+    visible_label: Literal["forbidden", "allowed", "required"] = "allowed"
+    #: The `AIGC` metadata of GB 45438, seven fields in the XMP.
+    implicit_aigc: bool = False
+    #: A signed manifest of Content Credentials.
+    c2pa: bool = False
+    invisible_watermark: bool = False
+
+
 class Channel(BaseModel):
     """The rules of one sales channel."""
 
@@ -71,6 +84,9 @@ class Channel(BaseModel):
     white_background: Share | None = None
     min_fill: Share | None = None
     forbidden: Figure[list[Forbidden]] | None = None
+    disclosure: Disclosure = Disclosure()
+    #: Whether faces are made unrecognisable before anything else is done with a photo.
+    blur_faces: bool = False
     #: What the channel recommends; shown to people, not checked.
     advice: list[str] = []
 

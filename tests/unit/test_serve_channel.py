@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from serve.catalog.channel import Channel, ImageFacts
 from serve.catalog.loader import load_catalog
@@ -78,3 +79,26 @@ def test_checking_never_fails_and_growing_bytes_never_mends(width: int, height: 
     after = channel.check(facts(width=width, height=height, bytes=count + 1_000_000))
     assert [rule.rule for rule in before] == [rule.rule for rule in after]
     assert all(late.passed <= early.passed for early, late in zip(before, after, strict=True))
+
+
+def test_disclosure_is_data_of_the_channel() -> None:
+    asked = {
+        "channel": "marktplatz",
+        "version": 1,
+        "title": "a channel",
+        "source": "a test",
+        "formats": ["jpeg"],
+        "disclosure": {"visible_label": "required", "implicit_aigc": True},
+        "blur_faces": True,
+    }
+    channel = Channel.model_validate(asked)
+    assert (channel.disclosure.visible_label, channel.disclosure.implicit_aigc, channel.blur_faces) == (
+        "required",
+        True,
+        True,
+    )
+    assert (channel.disclosure.c2pa, channel.disclosure.invisible_watermark) == (False, False)
+    plain = Channel.model_validate({**asked, "disclosure": {}, "blur_faces": False})
+    assert plain.disclosure.visible_label == "allowed"
+    with pytest.raises(ValidationError):
+        Channel.model_validate({**asked, "disclosure": {"visible_label": "sometimes"}})
