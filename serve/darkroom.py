@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TypeVar
 
 from serve.batching.budget import Budget
@@ -12,9 +13,11 @@ from serve.catalog.plan import ENCODING_QUALITY, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
 from serve.images.decoding import DecodeLimits, decode
 from serve.images.encoding import Encoded, encode
+from serve.images.phash import phash
 from serve.images.provenance import Provenance
 from serve.interfaces import Caller, Development, FetchedBytes, Shot, ShotFailure, SourceImage, Stage
 from serve.metrics import Timings
+from serve.privacy.faces import FaceBlur
 from serve.schemas.result import Quality
 
 R = TypeVar("R")
@@ -37,6 +40,20 @@ class Darkroom:
         def work() -> SourceImage:
             with timings.stage("decode"):
                 return decode(fetched, image_id, self._limits)
+
+        return await self._in_thread(work)
+
+    async def fingerprint(self, source: SourceImage) -> SourceImage:
+        """The photo with its perceptual hash."""
+        return await self._in_thread(lambda: replace(source, phash=phash(source.pixels)))
+
+    async def without_faces(self, source: SourceImage, faces: FaceBlur, timings: Timings) -> SourceImage:
+        """The photo with its faces made unrecognisable; raise `FaceBlurFailed`."""
+
+        def work() -> SourceImage:
+            with timings.stage("faces"):
+                pixels, count = faces.blur(source.pixels)
+            return replace(source, pixels=pixels, faces_blurred=count)
 
         return await self._in_thread(work)
 

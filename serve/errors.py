@@ -177,6 +177,12 @@ class TooSmall(SourceError):
     code = "too_small"
 
 
+class FaceBlurFailed(ServeError):
+    """Faces could not be looked for in time, or at all; the photo is not used with them."""
+
+    code = "face_blur_failed"
+
+
 class OutputTooLarge(ServeError):
     """The output cannot be brought under the byte limit at an acceptable quality."""
 

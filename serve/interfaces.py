@@ -3,7 +3,7 @@
 Pictures are `uint8 [H, W, 3]` sRGB arrays, masks are `float32 [H, W]` in 0..1 with 1 on the product.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,6 +40,10 @@ class SourceImage:
     format: str
     #: What had to be mended on the way: `icc_converted`, `icc_broken`, `alpha_flattened`, `orientation_applied`, ...
     flags: tuple[str, ...] = ()
+    #: How many faces were made unrecognisable; None where nobody asked for it.
+    faces_blurred: int | None = None
+    #: Perceptual hash of the photo before any of that.
+    phash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,6 +156,26 @@ class Slots(Protocol):
 
         Shots without a bucket pass untouched. Raise `DeadlineExceeded` if the caller's deadline passes first.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOwner:
+    """Whose photo is fetched: copies that are kept belong to the listing, and are shared with no other."""
+
+    tenant: str
+    listing: str
+
+
+class SourceCache(Protocol):
+    """Source photos that are kept for a while. Blocking; raises a `ServeError` rather than leave what should go."""
+
+    def erase(self, owner: SourceOwner, urls: Iterable[str] | None = None) -> int:
+        """Forget the listing's photos, of these addresses or all; give how many there were."""
+        ...
+
+    def prune(self, max_age_s: float | None = None) -> int:
+        """Forget what was fetched longer ago, in seconds; give how many there were."""
         ...
 
 

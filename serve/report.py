@@ -1,10 +1,11 @@
 """What came of the photos of one listing, and what the answer to its event is. Pure: no I/O but the clock's time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from serve.catalog.quality import worse
 from serve.catalog.recipe import Recipe
 from serve.codes import ListingCode
 from serve.errors import ServeError
@@ -13,6 +14,9 @@ from serve.schemas.listing import Listing, ListingImage
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ImageError, ListingResult, Output, Quality
 from serve.schemas.subject import PhotoSubject
+
+#: Codes of photos that were understood and are not wanted, the one that says most first.
+_STOPPED = (ListingCode.POLICY_BLOCKED, ListingCode.QUALITY_REJECTED)
 
 
 @dataclass(slots=True)
@@ -23,12 +27,15 @@ class Report:
     errors: list[ImageError] = field(default_factory=list)
     #: What another try may mend.
     retryable: list[ServeError] = field(default_factory=list)
+    #: Why a person must look at the images of a photo, by photo; under None: at all images of the listing.
+    holds: dict[str | None, str] = field(default_factory=dict)
 
     def add(self, other: "Report") -> None:
         """Take over what came of another photo."""
         self.outputs += other.outputs
         self.errors += other.errors
         self.retryable += other.retryable
+        self.holds |= other.holds
 
     def fail(self, image_id: str, variant: str | None, stage: str, error: ServeError) -> None:
         """Note an error of a photo, or of one variant of it."""
@@ -60,6 +67,34 @@ class Report:
             )
         )
 
+    def block(self, image_id: str, message: str) -> None:
+        """Note a photo that is on a block list."""
+        self.errors.append(
+            ImageError(
+                image_id=image_id,
+                stage="policy",
+                code=ListingCode.POLICY_BLOCKED,
+                retryable=False,
+                message=message,
+            )
+        )
+
+    def held(self) -> "Report":
+        """The report with the images that a person must look at marked so."""
+        if not self.holds:
+            return self
+        return replace(self, outputs=[self._held(one) for one in self.outputs])
+
+    def _held(self, output: Output) -> Output:
+        reasons = [self.holds[one] for one in (None, output.source_image_id) if one in self.holds]
+        if not reasons:
+            return output
+        judged = output.quality
+        quality = judged.model_copy(
+            update={"verdict": worse(judged.verdict, Verdict.REVIEW), "reasons": [*reasons, *judged.reasons]}
+        )
+        return output.model_copy(update={"quality": quality})
+
     def another_try(self, *, final: bool) -> ServeError | None:
         """Why the event should come again: always if store or index were away, else unless this is the last try."""
         away = [error for error in self.retryable if error.retry is RetryClass.BACK_PRESSURE]
@@ -78,6 +113,7 @@ class Report:
 
 def conclude(item: EnrichItem, recipe: Recipe, report: Report, timings_ms: dict[str, float]) -> ListingResult:
     """The answer that the report amounts to; deploy/contracts/outcomes.md has the table."""
+    report = report.held()
     outcome, code, message = _outcome(report)
     variants = [variant.name for variant in recipe.variants]
     images = [image_id for image_id, _ in in_order(item.listing)]
@@ -115,15 +151,15 @@ def _outcome(report: Report) -> tuple[Outcome, str | None, str | None]:
     waiting = [output for output in report.outputs if output.quality.verdict is Verdict.REVIEW]
     if waiting:
         reasons = dict.fromkeys(reason for output in waiting for reason in output.quality.reasons)
-        return Outcome.REVIEW_REQUIRED, ListingCode.QUALITY_REVIEW, "; ".join(reasons)
+        held = None in report.holds or any(output.source_image_id in report.holds for output in waiting)
+        code = ListingCode.POLICY_REVIEW if held else ListingCode.QUALITY_REVIEW
+        return Outcome.REVIEW_REQUIRED, code, "; ".join(reasons)
     if report.outputs:
         return Outcome.ENRICHED, None, None
-    broken = [
-        error for error in report.errors if error.code not in (ListingCode.QUALITY_REJECTED, ListingCode.IMAGE_LIMIT)
-    ]
+    broken = [error for error in report.errors if error.code not in (*_STOPPED, ListingCode.IMAGE_LIMIT)]
     if broken:
         return Outcome.FAILED, broken[0].code, broken[0].message
-    stopped = next(error for error in report.errors if error.code == ListingCode.QUALITY_REJECTED)
+    stopped = next(error for code in _STOPPED for error in report.errors if error.code == code)
     return Outcome.REJECTED, stopped.code, stopped.message
 
 
@@ -139,6 +175,7 @@ def answer(item: EnrichItem, outcome: Outcome, **fields: object) -> ListingResul
             "listing_id": listing.listing_id,
             "revision": listing.revision,
             "outcome": outcome,
+            "consent": listing.consent,
             "finished_at": datetime.now(UTC),
             "vitrine_version": software_version(),
             **fields,

@@ -17,16 +17,17 @@ from serve.fetcher.fetcher import FetchPolicy, SourceFetcher
 from serve.housekeeping import Housekeeping
 from serve.images.decoding import DecodeLimits
 from serve.index import SqlIndex
-from serve.interfaces import Development
+from serve.interfaces import Development, SourceCache
 from serve.metrics import Metrics
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
+from serve.privacy.retention import Retention
 from serve.production import Production
 from serve.report import software_version
 from serve.schemas.exchange import AnswerLine, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.preview import PreviewAnswer
 from serve.settings import MIB, ServeSettings
-from serve.storage import S3Store
+from serve.storage import Encryption, S3Store
 from serve.workbench import Workbench, build_workbench
 
 log = logging.getLogger(__name__)
@@ -69,14 +70,17 @@ def build_studio(
     *,
     computes: Collection[str] = STAGE_ORDER,
     place: Callable[[Development], Development] = lambda local: local,
+    source_cache: SourceCache | None = None,
 ) -> Studio:
     """Connect, load the weights, read the catalog against them. Blocking: seconds. Raise if anything is amiss.
 
     Stages outside of `computes` run elsewhere; `place` makes the way through them out of the local one.
+    `source_cache` is the one that the fetcher keeps photos in, if it keeps any.
     """
     started = time.monotonic()
     workbench = build_workbench(settings, metrics, computes)
-    store = S3Store(client_for(settings), settings.s3_bucket)
+    encryption = Encryption(settings.s3_sse, settings.s3_kms_key_id)
+    store = S3Store(client_for(settings), settings.s3_bucket, encryption=encryption)
     # Sources are read within the time of one fetch: a silent server must give its thread back early.
     sources = client_for(settings, read_timeout_s=min(5, settings.fetch_timeout_s), attempts=2)
     fetcher = SourceFetcher(fetch_policy(settings), sources)
@@ -84,6 +88,7 @@ def build_studio(
     pictures = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     blocking = ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking")
     images = Budget(settings.images_in_work)
+    retention = _retention(settings, source_cache, index)
     darkroom = Darkroom(
         development=place(workbench.development),
         threads=pictures,
@@ -108,9 +113,11 @@ def build_studio(
         blocking=blocking,
         max_images=settings.max_images,
         photo_wait_s=settings.photo_wait_s,
+        retention=retention,
     )
 
-    housekeeping = Housekeeping(index.prune, timedelta(days=settings.index_keep_days))
+    sources_chore = None if retention is None else retention.prune
+    housekeeping = Housekeeping(index.prune, timedelta(days=settings.index_keep_days), sources=sources_chore)
     housekeeping.start()
 
     def close() -> None:
@@ -130,6 +137,12 @@ def build_studio(
         close=close,
         blocking=blocking,
     )
+
+
+def _retention(settings: ServeSettings, cache: SourceCache | None, index: SqlIndex) -> Retention | None:
+    if cache is None:
+        return None
+    return Retention(cache, timedelta(days=settings.retention_days), index.deleted_since)
 
 
 def fetch_policy(settings: ServeSettings) -> FetchPolicy:
