@@ -14,7 +14,9 @@ Names = Annotated[tuple[str, ...], NoDecode]
 class ServeSettings(BaseSettings):
     """Read once per replica. Numbers of replicas and of GPUs are no settings; they stand in deploy/serve.yaml."""
 
-    model_config = SettingsConfigDict(env_prefix="VITRINE_SERVE_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="VITRINE_SERVE_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     fetch_allow: Names = Field(
         default=(), description="Exact host:port pairs that photos may come from although local or plain http."

@@ -35,6 +35,8 @@ def _veil(picture: Picture, face: Face) -> None:
     half_y = max(1.0, (face.bottom - face.top) / 2 * ENLARGED)
     left, right = max(0, int(middle_x - half_x)), min(width, int(middle_x + half_x) + 1)
     top, bottom = max(0, int(middle_y - half_y)), min(height, int(middle_y + half_y) + 1)
+    if top >= bottom or left >= right:
+        return
     region = picture[top:bottom, left:right]
     across, along = min(BLOCKS, right - left), min(BLOCKS, bottom - top)
     coarse = cv2.resize(region, (across, along), interpolation=cv2.INTER_AREA)
