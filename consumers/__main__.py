@@ -10,12 +10,13 @@ from consumers.settings import ConsumerSettings
 from consumers.shell.access import AccessRefused, require_access
 from consumers.shell.logs import configure
 from consumers.worker import Worker
+from serve.schemas.redaction import secrets_of
 
 
 def main() -> int:
     """Run; 0 after a clean stop, 1 where Kafka cannot be used or does not let us in."""
     settings = ConsumerSettings()
-    configure(settings.log_level)
+    configure(settings.log_level, secrets_of(settings))
     worker = Worker(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

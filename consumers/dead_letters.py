@@ -14,6 +14,7 @@ from consumers.events import ListingEvent
 from consumers.headers import PREFIX, Facts, encoded, iso_time, origin_facts, own_headers
 from consumers.records import Message, SourceRecord
 from consumers.results import result_id
+from serve.schemas.redaction import redacted
 
 TRUNCATED = "truncated"
 _MAX_TEXT_BYTES = 4096
@@ -54,8 +55,8 @@ def _facts(dead: PublishDead, clock_offset_s: float, version: str) -> Facts:
         "last-failed-at": iso_time(dead.last_failed_at + clock_offset_s),
         "error-code": error.code,
         "error-class": error.retry.value,
-        "error-message": error.message,
-        "error-detail": json.dumps(error.detail, default=str) if error.detail else None,
+        "error-message": redacted(error.message),
+        "error-detail": redacted(json.dumps(error.detail, default=str)) if error.detail else None,
         "version": version,
         "traceparent": dead.event.traceparent if isinstance(dead.event, ListingEvent) else None,
     }

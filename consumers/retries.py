@@ -5,6 +5,7 @@ from datetime import datetime
 from consumers.core.actions import PublishRetry
 from consumers.headers import PREFIX, encoded, facts_of, iso_time, origin_facts, origin_of, own_headers
 from consumers.records import Message, Retried, SourceRecord
+from serve.schemas.redaction import redacted
 
 _MAX_TEXT_CHARS = 1000
 
@@ -20,7 +21,7 @@ def retry_record(retry: PublishRetry, clock_offset_s: float, version: str) -> Me
         "tries-broken": str(retry.tries.broken),
         "first-failed-at": iso_time(retry.first_failed_at + clock_offset_s),
         "error-code": retry.error.code,
-        "error-message": retry.error.message[:_MAX_TEXT_CHARS],
+        "error-message": redacted(retry.error.message)[:_MAX_TEXT_CHARS],
         "version": version,
     }
     added = tuple((PREFIX + name, body) for name, body in encoded(facts).items())

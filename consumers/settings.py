@@ -22,7 +22,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 class ConsumerSettings(BaseSettings):
     """Everything a worker and a reader need to know."""
 
-    model_config = SettingsConfigDict(env_prefix="VITRINE_CONSUMERS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="VITRINE_CONSUMERS_", frozen=True, hide_input_in_errors=True)
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, separated by commas.")
     api_version: str | None = Field(

@@ -17,6 +17,10 @@ class ListingCode(StrEnum):
     QUALITY_REVIEW = "quality_review"
     #: An image, or all of them, broke a rule.
     QUALITY_REJECTED = "quality_rejected"
+    #: The listing, or one of its photos, is on a block list.
+    POLICY_BLOCKED = "policy_blocked"
+    #: Stored, but a person must look: the listing or a photo is on a list.
+    POLICY_REVIEW = "policy_review"
     #: The event was answered at another place.
     DUPLICATE_EVENT = "duplicate_event"
     #: A newer revision was answered before.

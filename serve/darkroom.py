@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TypeVar
 
 from serve.batching.budget import Budget
@@ -16,10 +17,12 @@ from serve.catalog.quality import QualityRules, recorded_measurements, with_chan
 from serve.images.decoding import DecodeLimits, Decoder
 from serve.images.encoding import Encoded
 from serve.images.finishing import Finisher
+from serve.images.phash import phash
 from serve.images.provenance import Provenance
 from serve.images.shrinking import until_it_fits
 from serve.interfaces import Caller, Development, FetchedBytes, Picture, Shot, ShotFailure, SourceImage, Stage
 from serve.metrics import Timings
+from serve.privacy.faces import FaceBlur
 from serve.schemas.result import Quality
 from serve.schemas.subject import Subject
 
@@ -58,6 +61,20 @@ class Darkroom:
         def work() -> SourceImage:
             with timings.stage("decode"):
                 return self._decoder(fetched, image_id, self._limits)
+
+        return await self._in_thread(work)
+
+    async def fingerprint(self, source: SourceImage) -> SourceImage:
+        """The photo with its perceptual hash."""
+        return await self._in_thread(lambda: replace(source, phash=phash(source.pixels)))
+
+    async def without_faces(self, source: SourceImage, faces: FaceBlur, timings: Timings) -> SourceImage:
+        """The photo with its faces made unrecognisable; raise `FaceBlurFailed`."""
+
+        def work() -> SourceImage:
+            with timings.stage("faces"):
+                pixels, count = faces.blur(source.pixels)
+            return replace(source, pixels=pixels, faces_blurred=count)
 
         return await self._in_thread(work)
 

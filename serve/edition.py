@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from serve.catalog.catalog import Catalog
 from serve.catalog.recipe import Variant
 from serve.interfaces import Stage
+from serve.privacy.faces import FaceBlur
 from serve.schemas.result import ModelRef
 
 
@@ -15,6 +16,8 @@ class Edition:
 
     catalog: Catalog
     stages: tuple[Stage, ...]
+    #: Makes faces unrecognisable; None where nothing in the catalog asks for it.
+    faces: FaceBlur | None = None
 
     def models_for(self, variant: Variant) -> tuple[ModelRef, ...]:
         """The models that the stages would use for a variant."""

@@ -9,6 +9,7 @@ from serve.catalog.loader import load_catalog
 from serve.edition import Edition
 from serve.marking import check_marks
 from serve.nets import Nets
+from serve.privacy.faces import FaceBlur, load_face_blur
 from serve.settings import ServeSettings
 from serve.stages.generation import Generation
 from serve.stages.quality_filter import QualityFilter
@@ -55,4 +56,10 @@ def equip(settings: ServeSettings) -> Edition:
     catalog = load_catalog(settings.catalog_dir, default_recipe=settings.default_recipe, styles=facts.styles)
     check_marks(settings, catalog.channels.values())
     generation = Generation(nets.cutout_card, nets.cutting(), nets.restorer())
-    return Edition(catalog, (generation, StyleTransfer(facts, nets.style), QualityFilter(catalog.quality)))
+    stages = (generation, StyleTransfer(facts, nets.style), QualityFilter(catalog.quality))
+    return Edition(catalog, stages, _face_blur(settings) if catalog.may_blur_faces else None)
+
+
+def _face_blur(settings: ServeSettings) -> FaceBlur:
+    """What the catalog asks for must be there, or photos would be published with faces."""
+    return load_face_blur(settings.face_weights, least_score=settings.face_score, limit_s=settings.face_limit_s)

@@ -7,6 +7,7 @@ The code is the contract (deploy/contracts/outcomes.md lists them); the message 
 from typing import ClassVar
 
 from serve.schemas.outcome import RetryClass
+from serve.schemas.redaction import redacted
 from serve.schemas.result import ErrorInfo
 
 
@@ -17,7 +18,8 @@ class ServeError(Exception):
     retry: ClassVar[RetryClass] = RetryClass.TRANSIENT
 
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
-        self.message = message or (self.__doc__ or "").splitlines()[0]
+        # It travels in results and dead letters, and may name the address of a photo.
+        self.message = redacted(message or (self.__doc__ or "").splitlines()[0])
         self.retry_after_s = retry_after_s
         super().__init__(self.message)
 
@@ -231,6 +233,12 @@ class DecoderUnavailable(ServeError):
     """No process for decoding can be had at the moment."""
 
     code = "decoder_unavailable"
+
+
+class FaceBlurFailed(ServeError):
+    """Faces could not be looked for in time, or at all; the photo is not used with them."""
+
+    code = "face_blur_failed"
 
 
 class OutputTooLarge(ServeError):

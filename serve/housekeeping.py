@@ -1,4 +1,4 @@
-"""Keeps the index from growing for ever: now and then, in a thread of its own, away from all that answers."""
+"""Forgets what is too old, in the index and elsewhere: now and then, in a thread away from all that answers."""
 
 import logging
 import random
@@ -15,10 +15,17 @@ class Housekeeping:
     """Prunes about once an hour, at random moments, so that replicas that start together do not prune together."""
 
     def __init__(
-        self, prune: Callable[[timedelta], int], keep: timedelta, *, every: timedelta = timedelta(hours=1)
+        self,
+        prune: Callable[[timedelta], int],
+        keep: timedelta,
+        *,
+        every: timedelta = timedelta(hours=1),
+        sources: Callable[[], int] | None = None,
     ) -> None:
-        self._prune = prune
-        self._keep = keep
+        """`prune` is the index's; `sources` forgets the source photos whose time is over."""
+        self._chores: dict[str, Callable[[], int]] = {"index": lambda: prune(keep)}
+        if sources is not None:
+            self._chores["sources"] = sources
         self._every_s = every.total_seconds()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
@@ -33,11 +40,16 @@ class Housekeeping:
 
     def _run(self) -> None:
         while not self._stopped.wait(random.uniform(0, 2 * self._every_s)):  # noqa: S311 - spreads load, hides nothing
-            try:
-                gone = self._prune(self._keep)
-            except ServeError as error:
-                log.warning("the index was not pruned", extra={"code": error.code, "reason": error.message})
-            except Exception:
-                log.exception("defect")
-            else:
-                log.info("index pruned", extra={"rows": gone})
+            for name, chore in self._chores.items():
+                _do(name, chore)
+
+
+def _do(name: str, chore: Callable[[], int]) -> None:
+    try:
+        gone = chore()
+    except ServeError as error:
+        log.warning("not pruned", extra={"what": name, "code": error.code, "reason": error.message})
+    except Exception:
+        log.exception("defect")
+    else:
+        log.info("pruned", extra={"what": name, "gone": gone})

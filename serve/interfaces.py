@@ -3,7 +3,7 @@
 Pictures are `uint8 [H, W, 3]` sRGB arrays, masks are `float32 [H, W]` in 0..1 with 1 on the product.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,6 +42,10 @@ class SourceImage:
     flags: tuple[str, ...] = ()
     #: What the file said of its rights and origin, by the names in `images/notices.py`; texts of strangers, cleaned.
     notices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: How many faces were made unrecognisable; None where nobody asked for it.
+    faces_blurred: int | None = None
+    #: Perceptual hash of the photo before any of that.
+    phash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -163,6 +167,18 @@ class SourceOwner:
 
     tenant: str
     listing: str
+
+
+class SourceCache(Protocol):
+    """Source photos that are kept for a while. Blocking; raises a `ServeError` rather than leave what should go."""
+
+    def erase(self, owner: SourceOwner, urls: Iterable[str] | None = None) -> int:
+        """Forget the listing's photos, of these addresses or all; give how many there were."""
+        ...
+
+    def prune(self, max_age_s: float | None = None) -> int:
+        """Forget what was fetched longer ago, in seconds; give how many there were."""
+        ...
 
 
 class Fetcher(Protocol):

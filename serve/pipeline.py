@@ -15,6 +15,7 @@ from serve.errors import Overloaded, RequestError, ServeError
 from serve.interfaces import Answered, Caller, ObjectStore, Removal, ResultIndex
 from serve.logs import event_id
 from serve.metrics import Metrics, Timings
+from serve.privacy.retention import Retention
 from serve.production import Photo, Production
 from serve.report import Report, answer, conclude, in_order
 from serve.schemas.exchange import EnrichItem
@@ -41,7 +42,9 @@ class Pipeline:
         max_images: int = 24,
         photo_wait_s: float = 60.0,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+        retention: Retention | None = None,
     ) -> None:
+        """`retention` is about a cache of source photos; without it none is kept."""
         self._editions = editions
         self._production = production
         self._store = store
@@ -51,6 +54,7 @@ class Pipeline:
         self._max_images = max_images
         self._photo_wait_s = photo_wait_s
         self._today = today
+        self._retention = retention
 
     async def answer(self, item: EnrichItem, timeout_s: float = math.inf) -> ListingResult:
         """Answer one event: from the index, by removal, or by work that begins within `timeout_s`."""
@@ -71,12 +75,25 @@ class Pipeline:
         if isinstance(decision, Answered):
             return decision.result
         if isinstance(decision, Removal):
-            await self._block(self._store.delete, decision.keys)
+            await self._block(self._erase, item, decision)
             result = answer(item, Outcome.REMOVED)
         else:
             edition = self._editions.of(item.listing.tenant_id, item.listing.listing_id)
             result = await self._enrich(item, caller, edition)
-        return await self._block(self._index.finish, item, result)
+        return await self._block(self._finish, item, result)
+
+    def _erase(self, item: EnrichItem, removal: Removal) -> None:
+        self._store.delete(removal.keys)
+        if self._retention is not None and not item.replay:
+            self._retention.listing_deleted(item.listing)
+
+    def _finish(self, item: EnrichItem, result: ListingResult) -> ListingResult:
+        if self._retention is not None:
+            self._retention.photos_removed(item.listing)
+        result = self._index.finish(item, result)
+        if self._retention is not None and result.outcome is Outcome.STALE:
+            self._retention.came_too_late(item.listing)
+        return result
 
     async def _enrich(self, item: EnrichItem, caller: Caller, edition: Edition) -> ListingResult:
         listing = item.listing
@@ -85,6 +102,10 @@ class Pipeline:
             channels = edition.catalog.channels_of(listing.destination_profiles)
         except RequestError as error:
             return answer(item, Outcome.REJECTED, code=error.code, message=error.message)
+        findings = await self._block(edition.catalog.policy.of_listing, listing)
+        if findings and findings[0].action == "reject":
+            message = findings[0].message
+            return answer(item, Outcome.REJECTED, code=ListingCode.POLICY_BLOCKED, message=message)
         if not listing.images:
             message = "The listing has no photos."
             return answer(item, Outcome.REJECTED, code=ListingCode.NO_IMAGES, message=message, recipe=recipe.recipe)
@@ -107,6 +128,8 @@ class Pipeline:
         ]
         report = await self._make_all(photos) if fitting.recipe.variants else Report()
         report.refuse(fitting.refusals)
+        if findings:
+            report.holds[None] = "; ".join(one.message for one in findings)
         if again := report.another_try(final=item.final):
             raise again
         return conclude(item, recipe, report, timings.milliseconds(), channels=channels, on=on)

@@ -11,7 +11,7 @@ from serve.catalog.fitting import fit_recipe
 from serve.catalog.plan import PlannedShot, plan
 from serve.darkroom import Darkroom, room_for
 from serve.edition import Editions
-from serve.errors import RequestError, ServeError
+from serve.errors import FaceBlurFailed, RequestError, ServeError
 from serve.interfaces import Caller, FetchedBytes, Shot, ShotFailure
 from serve.metrics import Metrics, Timings
 from serve.schemas.preview import PreviewAnswer, PreviewImage
@@ -41,6 +41,8 @@ class Previewer:
         timings = Timings(self.metrics)
         fetched = FetchedBytes(body=body, sha256=hashlib.sha256(body).hexdigest())
         fitting = fit_recipe(recipe, lambda one: edition.catalog.channels_of(one.channels))
+        channels = [one for variant in recipe.variants for one in edition.catalog.channels_of(variant.channels)]
+        hides_faces = edition.catalog.blurs_faces(recipe, None, channels)
         planned = plan(
             fitting.recipe,
             tenant=_NO_TENANT,
@@ -62,6 +64,10 @@ class Previewer:
         async with self.images.take(1, caller.tenant):
             source = await self.darkroom.decode(fetched, "preview", timings)
             async with self.darkroom.working_bytes.take(room_for(source, planned), caller.tenant):
+                if hides_faces:
+                    if edition.faces is None:
+                        raise FaceBlurFailed
+                    source = await self.darkroom.without_faces(source, edition.faces, timings)
                 shots = await self.darkroom.develop(source, planned, edition.stages, caller, timings)
                 images = await asyncio.gather(
                     *(self._finish(shot, one, timings) for shot, one in zip(shots, planned, strict=True))

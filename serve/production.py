@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from serve.batching.budget import Budget
 from serve.catalog.plan import PlannedShot, plan
-from serve.catalog.recipe import Recipe
+from serve.catalog.recipe import Recipe, Variant
 from serve.catalog.rules import ALL_IN_FORCE
 from serve.darkroom import Darkroom, facts_of, judged_again, room_for
 from serve.edition import Edition
-from serve.errors import ObjectBusy, ServeError
+from serve.errors import FaceBlurFailed, ObjectBusy, ServeError
 from serve.images.encoding import Encoded
 from serve.images.phash import phash
 from serve.interfaces import (
@@ -26,6 +26,7 @@ from serve.interfaces import (
     ResultIndex,
     Shot,
     ShotFailure,
+    SourceImage,
     SourceOwner,
     StoredObject,
 )
@@ -33,7 +34,7 @@ from serve.metrics import Metrics, Timings
 from serve.report import Report
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Verdict
-from serve.schemas.result import Output, Quality
+from serve.schemas.result import ModelRef, Output, Quality
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -74,6 +75,31 @@ class Photo:
             log.exception("defect", extra={"stage": stage, "image_id": self.image_id, "variant": variant})
             hidden = ServeError("Something went wrong inside Vitrine; its log says what.")
             self.report.fail(self.image_id, variant, stage, hidden)
+
+    @property
+    def hides_faces(self) -> bool:
+        """Whether faces go from the photo: then from all its images, for it is prepared once for all of them."""
+        catalog, listing = self.edition.catalog, self.item.listing
+        channels = [one for variant in self.recipe.variants for one in catalog.channels_for(listing, variant)]
+        return catalog.blurs_faces(self.recipe, listing.tenant_id, channels)
+
+    def models_for(self, variant: Variant) -> tuple[ModelRef, ...]:
+        """The models of the stages, and what blurs faces; raise `FaceBlurFailed` where it is asked for in vain."""
+        models = self.edition.models_for(variant)
+        if not self.hides_faces:
+            return models
+        if self.edition.faces is None:
+            raise FaceBlurFailed("Faces are to be blurred, and this replica cannot.")
+        return (*models, self.edition.faces.model)
+
+    def passes_policy(self, source_phash: str) -> bool:
+        """Whether the photo may be worked on; what the block lists say of it goes into the report."""
+        for finding in self.edition.catalog.policy.of_photo(self.item.listing.tenant_id, source_phash):
+            if finding.action == "reject":
+                self.report.block(self.image_id, finding.message)
+                return False
+            self.report.holds.setdefault(self.image_id, finding.message)
+        return True
 
     def output_id(self, planned: PlannedShot) -> str:
         """The id of an output in the result."""
@@ -126,38 +152,52 @@ class Production:
         return photo.report
 
     async def _make(self, photo: Photo, fetched: FetchedBytes) -> None:
-        planned = plan(
-            photo.recipe,
-            tenant=photo.item.listing.tenant_id,
-            source_sha256=fetched.sha256,
-            channels_for=lambda variant: photo.edition.catalog.channels_for(photo.item.listing, variant),
-            models_for=photo.edition.models_for,
-            on=photo.on,
-            policy=self._darkroom.mark_policy,
-            locale=photo.item.listing.locale,
-        )
-        planned = [one for one in planned if not _refused(photo, one)]
-        with photo.noting("store"):
-            records = await self._block(lambda: [self._known(photo, one) for one in planned])
-            for one, record in zip(planned, records, strict=True):
-                if record is not None:
-                    self._reuse(photo, one, record)
-            todo = [one for one, record in zip(planned, records, strict=True) if record is None]
-            if todo:
-                await self._work(photo, todo, fetched)
+        with photo.noting("faces"):
+            planned = plan(
+                photo.recipe,
+                tenant=photo.item.listing.tenant_id,
+                source_sha256=fetched.sha256,
+                channels_for=lambda variant: photo.edition.catalog.channels_for(photo.item.listing, variant),
+                models_for=photo.models_for,
+                on=photo.on,
+                policy=self._darkroom.mark_policy,
+                locale=photo.item.listing.locale,
+            )
+            planned = [one for one in planned if not _refused(photo, one)]
+            with photo.noting("store"):
+                await self._make_planned(photo, planned, fetched)
+
+    async def _make_planned(self, photo: Photo, planned: Sequence[PlannedShot], fetched: FetchedBytes) -> None:
+        records = await self._block(lambda: [self._known(photo, one) for one in planned])
+        known = next((record.source_phash for record in records if record is not None), None)
+        if known is not None and not photo.passes_policy(known):
+            return
+        for one, record in zip(planned, records, strict=True):
+            if record is not None:
+                self._reuse(photo, one, record)
+        todo = [one for one, record in zip(planned, records, strict=True) if record is None]
+        if todo:
+            await self._work(photo, todo, fetched)
 
     async def _work(self, photo: Photo, todo: Sequence[PlannedShot], fetched: FetchedBytes) -> None:
         with photo.noting("decode"):
-            source = await self._darkroom.decode(fetched, photo.image_id, photo.timings)
+            decoded = await self._darkroom.decode(fetched, photo.image_id, photo.timings)
+            source = await self._darkroom.fingerprint(decoded)
+            if source.phash is None or not photo.passes_policy(source.phash):
+                return
             async with self._darkroom.working_bytes.take(room_for(source, todo), photo.caller.tenant):
                 self._tell_load()
-                with photo.noting("generation"):
-                    shots = await self._darkroom.develop(
-                        source, todo, photo.edition.stages, photo.caller, photo.timings
-                    )
-                    async with asyncio.TaskGroup() as group:
-                        for shot, one in zip(shots, todo, strict=True):
-                            group.create_task(self._finish(photo, shot, one))
+                with photo.noting("faces"):
+                    if photo.hides_faces and photo.edition.faces is not None:
+                        source = await self._darkroom.without_faces(source, photo.edition.faces, photo.timings)
+                    with photo.noting("generation"):
+                        await self._develop(photo, source, todo)
+
+    async def _develop(self, photo: Photo, source: SourceImage, todo: Sequence[PlannedShot]) -> None:
+        shots = await self._darkroom.develop(source, todo, photo.edition.stages, photo.caller, photo.timings)
+        async with asyncio.TaskGroup() as group:
+            for shot, one in zip(shots, todo, strict=True):
+                group.create_task(self._finish(photo, shot, one))
 
     async def _finish(self, photo: Photo, shot: Shot | ShotFailure, planned: PlannedShot) -> None:
         name = planned.variant.name
@@ -204,6 +244,8 @@ class Production:
         """
         record = self._index.claim(photo.item, planned.key)
         if record is None or photo.edition.catalog.quality.asks_more(planned.variant, record.quality):
+            return None
+        if record.source_phash is None and photo.edition.catalog.policy.knows_photos(photo.caller.tenant):
             return None
         stored = self._store.head(planned.key)
         return record if stored is not None and stored.sha256 == record.sha256 else None
@@ -271,6 +313,8 @@ def _output(
         seed=planned.seed,
         digital_source_type=planned.digital_source_type,
         marks=planned.marks.names,
+        faces_blurred=shot.source.faces_blurred,
+        source_phash=shot.source.phash,
         quality=quality,
         adapted=photo.adapted(planned, encoded.width, encoded.height),
         encoding_quality=encoded.quality,

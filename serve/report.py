@@ -1,13 +1,13 @@
 """What came of the photos of one listing, and what the answer to its event is. Pure: no I/O but the clock's time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from serve.catalog.channel import Channel
 from serve.catalog.fitting import Refusal
-from serve.catalog.quality import breach
+from serve.catalog.quality import breach, worse
 from serve.catalog.recipe import Recipe
 from serve.catalog.rules import ALL_IN_FORCE
 from serve.codes import ListingCode
@@ -18,6 +18,9 @@ from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ImageError, ListingResult, Output, Quality, RuleResult
 from serve.schemas.subject import PhotoSubject
 
+#: Codes of what was understood and is not wanted or cannot be, the one that says most first.
+_STOPPED = (ListingCode.POLICY_BLOCKED, ListingCode.QUALITY_REJECTED, ChannelUnfit.code)
+
 
 @dataclass(slots=True)
 class Report:
@@ -27,12 +30,15 @@ class Report:
     errors: list[ImageError] = field(default_factory=list)
     #: What another try may mend.
     retryable: list[ServeError] = field(default_factory=list)
+    #: Why a person must look at the images of a photo, by photo; under None: at all images of the listing.
+    holds: dict[str | None, str] = field(default_factory=dict)
 
     def add(self, other: "Report") -> None:
         """Take over what came of another photo."""
         self.outputs += other.outputs
         self.errors += other.errors
         self.retryable += other.retryable
+        self.holds |= other.holds
 
     def refuse(self, refusals: Sequence[Refusal]) -> None:
         """Note the variants that cannot be made for their channels, once for all photos."""
@@ -69,6 +75,34 @@ class Report:
             )
         )
 
+    def block(self, image_id: str, message: str) -> None:
+        """Note a photo that is on a block list."""
+        self.errors.append(
+            ImageError(
+                image_id=image_id,
+                stage="policy",
+                code=ListingCode.POLICY_BLOCKED,
+                retryable=False,
+                message=message,
+            )
+        )
+
+    def held(self) -> "Report":
+        """The report with the images that a person must look at marked so."""
+        if not self.holds:
+            return self
+        return replace(self, outputs=[self._held(one) for one in self.outputs])
+
+    def _held(self, output: Output) -> Output:
+        reasons = [self.holds[one] for one in (None, output.source_image_id) if one in self.holds]
+        if not reasons:
+            return output
+        judged = output.quality
+        quality = judged.model_copy(
+            update={"verdict": worse(judged.verdict, Verdict.REVIEW), "reasons": [*reasons, *judged.reasons]}
+        )
+        return output.model_copy(update={"quality": quality})
+
     def another_try(self, *, final: bool) -> ServeError | None:
         """Why the event should come again: always if store or index were away, else unless this is the last try."""
         away = [error for error in self.retryable if error.retry is RetryClass.BACK_PRESSURE]
@@ -98,6 +132,7 @@ def conclude(
 
     `channels` are those that the listing is bound for: their rules about all of its images are held here, on this day.
     """
+    report = report.held()
     counted = [rule for channel in channels for rule in channel.check_count(len(report.outputs), on)]
     outcome, code, message = _outcome(report, counted)
     variants = [variant.name for variant in recipe.variants]
@@ -139,14 +174,15 @@ def _outcome(report: Report, counted: Sequence[RuleResult]) -> tuple[Outcome, st
     if waiting or too_many:
         reasons = dict.fromkeys(reason for output in waiting for reason in output.quality.reasons)
         reasons |= dict.fromkeys(breach(rule.profile or "", rule) for rule in too_many)
-        return Outcome.REVIEW_REQUIRED, ListingCode.QUALITY_REVIEW, "; ".join(reasons)
+        held = None in report.holds or any(output.source_image_id in report.holds for output in waiting)
+        code = ListingCode.POLICY_REVIEW if held else ListingCode.QUALITY_REVIEW
+        return Outcome.REVIEW_REQUIRED, code, "; ".join(reasons)
     if report.outputs:
         return Outcome.ENRICHED, None, None
-    against_rules = (ListingCode.QUALITY_REJECTED, ChannelUnfit.code)
-    broken = [error for error in report.errors if error.code not in (*against_rules, ListingCode.IMAGE_LIMIT)]
+    broken = [error for error in report.errors if error.code not in (*_STOPPED, ListingCode.IMAGE_LIMIT)]
     if broken:
         return Outcome.FAILED, broken[0].code, broken[0].message
-    stopped = next(error for error in report.errors if error.code in against_rules)
+    stopped = next(error for code in _STOPPED for error in report.errors if error.code == code)
     return Outcome.REJECTED, stopped.code, stopped.message
 
 
@@ -162,6 +198,7 @@ def answer(item: EnrichItem, outcome: Outcome, **fields: object) -> ListingResul
             "listing_id": listing.listing_id,
             "revision": listing.revision,
             "outcome": outcome,
+            "consent": listing.consent,
             "finished_at": datetime.now(UTC),
             "vitrine_version": software_version(),
             **fields,

@@ -1,9 +1,9 @@
 """Settings of the serving room, from the environment: `VITRINE_SERVE_<NAME>`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 2**20
@@ -14,7 +14,9 @@ Names = Annotated[tuple[str, ...], NoDecode]
 class ServeSettings(BaseSettings):
     """Read once per replica. Numbers of replicas and of GPUs are no settings; they stand in deploy/serve.yaml."""
 
-    model_config = SettingsConfigDict(env_prefix="VITRINE_SERVE_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="VITRINE_SERVE_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     fetch_allow: Names = Field(
         default=(), description="Exact host:port pairs that photos may come from although local or plain http."
@@ -39,9 +41,10 @@ class ServeSettings(BaseSettings):
         default=15.0, gt=0, description="Seconds that a host is left alone at first; up to 16 times as long later."
     )
     fetch_cache_mib: int = Field(
-        default=0, ge=0, description="Source photos kept on disk per node, in MiB; 0 keeps none."
+        default=0,
+        ge=0,
+        description="Source photos kept on disk per node, in MiB, for `retention_days` at most; 0 keeps none.",
     )
-    fetch_cache_hours: float = Field(default=24.0, gt=0, description="Hours after which a kept photo is removed.")
 
     s3_endpoint: str | None = Field(default=None, description="Address of the S3 server; without it that of AWS.")
     s3_access_key: SecretStr | None = Field(
@@ -51,6 +54,13 @@ class ServeSettings(BaseSettings):
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     s3_bucket: str = Field(default="vitrine", description="Bucket for the finished images; it must exist.")
 
+    s3_sse: Literal["none", "AES256", "aws:kms"] = Field(
+        default="none", description="Encryption that the store is asked for with every image: its own keys, or KMS."
+    )
+    s3_kms_key_id: str | None = Field(
+        default=None, min_length=1, description="Key of KMS; without it the store's default one. With aws:kms only."
+    )
+
     state_dir: Path = Field(default=Path(".vitrine/serve"), description="Folder for the embedded index.")
     index_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy address of the result index; without it SQLite in the state folder."
@@ -59,8 +69,22 @@ class ServeSettings(BaseSettings):
         default=30, ge=1, description="Days that answers are known for; longer than the event topics keep their events."
     )
 
+    retention_days: float = Field(
+        default=1.0,
+        ge=0,
+        le=3650,
+        description="Days that source photos may lie in a cache; 0 keeps none. Finished images stay until deletion.",
+    )
+    face_weights: Path | None = Field(
+        default=None, description="CenterFace file (ONNX) to use instead of the one that the extra `faces` brings."
+    )
+    face_score: float = Field(default=0.5, gt=0, lt=1, description="How sure it must be that something is a face.")
+    face_limit_s: float = Field(default=10.0, gt=0, description="Seconds for finding the faces of one photo.")
+
     catalog_dir: Path | None = Field(
-        default=None, description="Folder with further recipes/, channels/ and, to replace the built-in, quality.yaml."
+        default=None,
+        description="Folder with further recipes/, channels/ and, to replace the built-in, quality.yaml and "
+        "policy.yaml.",
     )
     default_recipe: str = Field(default="studio", description="Recipe for listings that name and match none.")
 
@@ -172,6 +196,12 @@ class ServeSettings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _key_needs_kms(self) -> Self:
+        if self.s3_kms_key_id is not None and self.s3_sse != "aws:kms":
+            raise ValueError("s3_kms_key_id goes with s3_sse=aws:kms only")
+        return self
 
     @property
     def index_address(self) -> str:

@@ -26,12 +26,13 @@ from serve.marking import finisher_for
 from serve.metrics import Metrics
 from serve.pipeline import Pipeline
 from serve.preview import Previewer
+from serve.privacy.retention import Retention
 from serve.production import Production
 from serve.report import software_version
 from serve.schemas.exchange import AnswerLine, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.preview import PreviewAnswer
 from serve.settings import MIB, ServeSettings
-from serve.storage import S3Store
+from serve.storage import Encryption, S3Store
 from serve.workbench import Workbench, build_workbench
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,8 @@ def build_studio(
     """
     started = time.monotonic()
     workbench = build_workbench(settings, metrics, computes)
-    store = S3Store(client_for(settings), settings.s3_bucket)
+    encryption = Encryption(settings.s3_sse, settings.s3_kms_key_id)
+    store = S3Store(client_for(settings), settings.s3_bucket, encryption=encryption)
     # Sources are read within the time of one fetch: a silent server must give its thread back early.
     sources = client_for(settings, read_timeout_s=min(5, settings.fetch_timeout_s), attempts=2)
     kept_sources = source_cache(settings)
@@ -91,6 +93,7 @@ def build_studio(
     blocking = ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking")
     sandbox = Sandbox(settings.picture_threads, allowed=sandbox_limits(settings))
     images = Budget(settings.images_in_work)
+    retention = _retention(settings, kept_sources, index)
     darkroom = Darkroom(
         development=place(workbench.development),
         threads=pictures,
@@ -117,12 +120,11 @@ def build_studio(
         blocking=blocking,
         max_images=settings.max_images,
         photo_wait_s=settings.photo_wait_s,
+        retention=retention,
     )
 
-    def prune(keep: timedelta) -> int:
-        return index.prune(keep) + (kept_sources.prune() if kept_sources else 0)
-
-    housekeeping = Housekeeping(prune, timedelta(days=settings.index_keep_days))
+    sources_chore = None if retention is None else retention.prune
+    housekeeping = Housekeeping(index.prune, timedelta(days=settings.index_keep_days), sources=sources_chore)
     housekeeping.start()
 
     def close() -> None:
@@ -157,13 +159,19 @@ def sandbox_limits(settings: ServeSettings) -> SandboxLimits:
 
 def source_cache(settings: ServeSettings) -> SourceCache | None:
     """Where source photos are kept for the next revision of their listing; None where the settings keep none."""
-    if not settings.fetch_cache_mib:
+    if not settings.fetch_cache_mib or not settings.retention_days:
         return None
     return SourceCache(
         settings.state_dir / "sources.db",
         max_bytes=settings.fetch_cache_mib * MIB,
-        max_age_s=3600 * settings.fetch_cache_hours,
+        max_age_s=timedelta(days=settings.retention_days).total_seconds(),
     )
+
+
+def _retention(settings: ServeSettings, cache: SourceCache | None, index: SqlIndex) -> Retention | None:
+    if cache is None:
+        return None
+    return Retention(cache, timedelta(days=settings.retention_days), index.deleted_since)
 
 
 def _open_index(settings: ServeSettings) -> SqlIndex:

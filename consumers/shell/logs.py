@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Iterable
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -18,6 +19,7 @@ from consumers.shell.notices import (
     TopicChanged,
     TransactionEnded,
 )
+from serve.schemas.redaction import RedactedFormatter, Redaction
 
 log = logging.getLogger("consumers.events")
 
@@ -44,12 +46,13 @@ class _NoRepeats(logging.Filter):
         return True
 
 
-def configure(level: str) -> None:
-    """Log to stderr as JSON; the Kafka client only from WARNING on."""
+def configure(level: str, secrets: Iterable[str] = ()) -> None:
+    """Log to stderr as JSON, without `secrets` and whatever looks like one; the Kafka client only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     fields = "{asctime}{levelname}{name}{message}"
     names = {"asctime": "time", "levelname": "level", "name": "logger"}
-    handler.setFormatter(JsonFormatter(fields, style="{", rename_fields=names))
+    lines = JsonFormatter(fields, style="{", rename_fields=names)
+    handler.setFormatter(RedactedFormatter(lines, Redaction(secrets)))
     handler.addFilter(_NoRepeats())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("kafka", "httpx", "httpcore"):

@@ -29,6 +29,7 @@ from serve.interfaces import Development
 from serve.logs import set_up
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.preview import PreviewAnswer
+from serve.schemas.redaction import secrets_of
 from serve.settings import ServeSettings
 from serve.studio import build_studio
 from serve.workbench import build_workbench
@@ -42,7 +43,7 @@ class Studio:
 
     def __init__(self, args: AppArgs, hosts: "Mapping[str, DeploymentHandle[Any]]") -> None:
         settings = ServeSettings()
-        set_up(settings.log_level)
+        set_up(settings.log_level, secrets_of(settings))
         check_ongoing(STUDIO, _ongoing(), args.events_per_replica)
         placement = args.placement
         hops = {name: RayHop(handle) for name, handle in hosts.items()}
@@ -93,7 +94,7 @@ class StageHost:
 
     def __init__(self, stages: Sequence[str]) -> None:
         settings = ServeSettings()
-        set_up(settings.log_level)
+        set_up(settings.log_level, secrets_of(settings))
         name = serve.get_replica_context().deployment
         check_ongoing(name, _ongoing(), least_ongoing(settings.batch_shots, settings.slots))
         self._workbench = build_workbench(settings, RayMetrics(), stages)
@@ -138,7 +139,7 @@ class Ingress:
 
     def __init__(self, studio: "DeploymentHandle[Any]", args: AppArgs) -> None:
         self._settings = ServeSettings()
-        set_up(self._settings.log_level)
+        set_up(self._settings.log_level, secrets_of(self._settings))
         app_name = serve.get_replica_context().app_name
         replicas = Replicas(app_name, args.placement.hosts, self._settings.capacity_ttl_s)
         self._gateway = StudioGateway(studio, args, replicas)

@@ -1,12 +1,14 @@
 """The loaded catalog: which recipe is for a listing, which channels an output must satisfy."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from serve.catalog.channel import Channel
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Recipe, Selection, Variant
 from serve.errors import UnknownChannel, UnknownRecipe
+from serve.policy.check import PolicyCheck
+from serve.policy.rules import Policy
 from serve.schemas.listing import Listing
 
 
@@ -18,6 +20,7 @@ class Catalog:
     channels: Mapping[str, Channel]
     quality: QualityRules
     default_recipe: str
+    policy: PolicyCheck = field(default_factory=lambda: PolicyCheck(Policy(version=1)))
 
     def choose(self, listing: Listing) -> Recipe:
         """The recipe that the listing names, else the most specific that selects it, else the default one.
@@ -53,6 +56,17 @@ class Catalog:
     def channels_for(self, listing: Listing, variant: Variant) -> list[Channel]:
         """The channels that an output must satisfy: those of its variant and those that the listing is bound for."""
         return self.channels_of([*variant.channels, *listing.destination_profiles])
+
+    def blurs_faces(self, recipe: Recipe, tenant: str | None, channels: Iterable[Channel]) -> bool:
+        """Whether faces go from the photos that the recipe is made of, for these channels; all its images then."""
+        return recipe.blur_faces or self.policy.blurs_faces(tenant) or any(one.blur_faces for one in channels)
+
+    @property
+    def may_blur_faces(self) -> bool:
+        """Whether anything in the catalog asks for that."""
+        recipes, channels = self.recipes.values(), self.channels.values()
+        asked = any(one.blur_faces for one in recipes) or any(one.blur_faces for one in channels)
+        return asked or self.policy.may_blur_faces
 
 
 def _specificity(select: Selection, listing: Listing) -> tuple[int, int] | None:

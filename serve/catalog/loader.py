@@ -1,4 +1,4 @@
-"""Reads the YAML folders of recipes, channels and quality thresholds, and reports every fault in them at once."""
+"""Reads the YAML of recipes, channels, quality thresholds and policy, and reports every fault in it at once."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ from serve.catalog.operations import Style
 from serve.catalog.quality import QualityRules
 from serve.catalog.recipe import Recipe
 from serve.catalog.unique_keys import UniqueKeys
+from serve.policy.check import PolicyCheck
+from serve.policy.rules import Policy
 
 BUILT_IN = Path(__file__).parent
 M = TypeVar("M", bound=BaseModel)
@@ -47,6 +49,7 @@ class _Reading:
     recipes: dict[str, tuple[Path, Recipe]] = field(default_factory=dict)
     channels: dict[str, tuple[Path, Channel]] = field(default_factory=dict)
     quality: QualityRules | None = None
+    policy: Policy | None = None
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -66,13 +69,16 @@ def load_catalog(
         reading.faults.append(Fault(extra or BUILT_IN, "", f"the default recipe {default_recipe!r} does not exist"))
     if reading.quality is None:
         reading.faults.append(Fault(BUILT_IN / "quality.yaml", "", "no usable quality thresholds"))
-    if reading.faults or reading.quality is None:
+    if reading.policy is None:
+        reading.faults.append(Fault(BUILT_IN / "policy.yaml", "", "no usable policy"))
+    if reading.faults or reading.quality is None or reading.policy is None:
         raise CatalogInvalid(reading.faults)
     return Catalog(
         recipes={name: recipe for name, (_, recipe) in reading.recipes.items()},
         channels={name: channel for name, (_, channel) in reading.channels.items()},
         quality=reading.quality,
         default_recipe=default_recipe,
+        policy=PolicyCheck(reading.policy),
     )
 
 
@@ -94,6 +100,9 @@ def _read_folder(folder: Path, reading: _Reading) -> None:
     if quality.is_file():
         # A folder's thresholds replace the built-in ones as a whole: half a set is nobody's intention.
         reading.quality = _parse(quality, QualityRules, reading.faults)
+    policy = folder / "policy.yaml"
+    if policy.is_file():
+        reading.policy = _parse(policy, Policy, reading.faults)
 
 
 def _add(file: Path, model: type[M], naming: str, known: dict[str, tuple[Path, M]], faults: list[Fault]) -> None:

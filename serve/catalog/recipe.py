@@ -57,6 +57,8 @@ class Recipe(_Data):
     version: Annotated[int, Field(ge=1)]
     description: str
     select: Selection | None = None
+    #: Whether faces are made unrecognisable before anything else is done with a photo.
+    blur_faces: bool = False
     variants: Annotated[list[Variant], Field(min_length=1, max_length=64)]
 
     @model_validator(mode="after")

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from serve.codes import ListingCode
 from serve.index.database import insert_missing, insert_or_replace
-from serve.index.tables import answers, event_ref, events
+from serve.index.tables import answers, event_ref, events, listing_ref
 from serve.schemas.exchange import EnrichItem
+from serve.schemas.listing import Consent
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult, Position
 
@@ -82,7 +83,48 @@ def keep_answer(connection: Connection, item: EnrichItem, result: ListingResult,
     place = item.position.model_dump()
     ref = event_ref(item)
     insert_missing(connection, events, event_ref=ref, answered_at=now_ms, **place)
-    insert_or_replace(connection, answers, **place, event_ref=ref, answered_at=now_ms, result=result.model_dump_json())
+    insert_or_replace(
+        connection,
+        answers,
+        **place,
+        event_ref=ref,
+        listing_ref=listing_ref(item),
+        answered_at=now_ms,
+        result=result.model_dump_json(),
+    )
+
+
+def erase_answers(connection: Connection, item: EnrichItem, revision: int) -> None:
+    """Leave of the listing's answers, up to the revision, that they were given, and nothing of what they said.
+
+    A place keeps its outcome, so that an event that comes again is not worked on anew.
+    """
+    unsorted = answers.c.listing_ref.is_(None) & answers.c.result.contains(_naming(item), autoescape=True)
+    of_listing = (answers.c.listing_ref == listing_ref(item)) | unsorted
+    keys = (answers.c.topic, answers.c.partition, answers.c.offset)
+    rows = connection.execute(select(*keys, answers.c.result).where(of_listing).with_for_update()).all()
+    for row in rows:
+        said = ListingResult.model_validate_json(row.result)
+        # Those that carry no images name places and revisions alone.
+        if not said.outcome.carries_images or said.revision > revision:
+            continue
+        left = said.model_copy(
+            update={
+                "outputs": [],
+                "subjects": [],
+                "errors": [],
+                "message": None,
+                "timings_ms": {},
+                "consent": Consent(),
+            }
+        )
+        place = (answers.c.topic == row.topic, answers.c.partition == row.partition, answers.c.offset == row.offset)
+        connection.execute(update(answers).where(*place).values(result=left.model_dump_json()))
+
+
+def _naming(item: EnrichItem) -> str:
+    """How the JSON of an answer names its listing: for rows that no column names it in."""
+    return item.listing.model_dump_json(include={"tenant_id", "listing_id"})[1:-1]
 
 
 def prune_answers(connection: Connection, before_ms: int, at_most: int) -> int:

@@ -43,7 +43,7 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SCHEMA_LOCK})
             for table in metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
-                _add_answered_at(connection, table)
+                _add_missing_columns(connection, table)
                 for index in table.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
 
@@ -73,12 +73,16 @@ def insert_or_replace(connection: Connection, table: Table, **values: object) ->
     connection.execute(insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed))
 
 
-def _add_answered_at(connection: Connection, table: Table) -> None:
-    """Databases of the first version lack the column; what they know counts as answered now."""
+def _add_missing_columns(connection: Connection, table: Table) -> None:
+    """Databases of earlier versions lack columns; what they know counts as answered now."""
     names = {column["name"] for column in inspect(connection).get_columns(table.name)}
-    if "answered_at" in table.columns and "answered_at" not in names:
-        default = now_ms(connection)
-        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN answered_at BIGINT NOT NULL DEFAULT {default}"))
+    for column in table.columns:
+        if column.name in names:
+            continue
+        kind = column.type.compile(connection.dialect)
+        default = now_ms(connection) if column.name == "answered_at" else -1
+        rest = "" if column.nullable else f" NOT NULL DEFAULT {default}"
+        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}{rest}"))
 
 
 def _engine(url: str) -> Engine:

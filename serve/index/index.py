@@ -1,17 +1,17 @@
 """The result index: decides what an event needs, and keeps what it was answered.
 
-An event leaves no trace before `finish`, but for the first step of a deletion, which is safe to repeat: a process may
-die anywhere and the event simply comes again.
+An event leaves no trace before `finish`, but for consent that it withdraws, and the first step of a deletion. Both are
+safe to repeat: a process may die anywhere and the event simply comes again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 from sqlalchemy import Connection, select
 
 from serve.errors import ObjectBusy
-from serve.index.answers import Clerk, answer_at, answered_elsewhere, keep_answer, prune_answers
+from serve.index.answers import Clerk, answer_at, answered_elsewhere, erase_answers, keep_answer, prune_answers
 from serve.index.database import Database, now_ms
 from serve.index.holdings import (
     ListingState,
@@ -24,6 +24,7 @@ from serve.index.holdings import (
     lock_listing,
     note_revision,
 )
+from serve.index.personal import deleted_listings, grant_training, note_deletion, refuse_training, trainable_listings
 from serve.index.tables import objects
 from serve.interfaces import Accepted, Answered, Removal
 from serve.schemas.exchange import EnrichItem
@@ -66,6 +67,26 @@ class SqlIndex:
         with self._database.transaction() as connection:
             listing = lock_listing(connection, item)
             return self._begin_again(item, listing) if item.replay else self._begin(connection, item, listing)
+
+    def trainable(self, at_once: int = 500) -> Iterator[tuple[str, str]]:
+        """Tenant and id of every listing whose newest revision consents to training and that was not deleted.
+
+        Whoever collects photos, texts or images to train with takes these listings' alone, and asks anew each time.
+        """
+        after = ("", "")
+        while True:
+            with self._database.transaction() as connection:
+                found = trainable_listings(connection, after, at_once)
+            for ref, tenant, listing in found:
+                yield tenant, listing
+                after = (tenant, ref)
+            if len(found) < at_once:
+                return
+
+    def deleted_since(self, age: timedelta) -> list[tuple[str, str]]:
+        """Tenant and id of the listings whose deletion began no longer ago, and that were not listed anew."""
+        with self._database.transaction() as connection:
+            return deleted_listings(connection, self._now_ms(connection) - int(age.total_seconds() * 1000))
 
     def claim(self, item: EnrichItem, key: str) -> Output | None:
         """Note that the listing refers to the object, before it is written; give its record if it is known.
@@ -139,10 +160,13 @@ class SqlIndex:
             if keys:
                 return Removal(keys=keys)
             return Answered(result=self._keep(connection, item, self._clerk.stale(item, listing.revision)))
+        refuse_training(connection, item)
         if not deletion:
             return Accepted()
         condemn_objects(connection, listing, item.listing.revision, self._now(connection))
+        erase_answers(connection, item, item.listing.revision)
         note_revision(connection, item, None)
+        note_deletion(connection, item, self._now_ms(connection))
         return Removal(keys=condemned_keys(connection, listing, self._now(connection)))
 
     def _begin_again(self, item: EnrichItem, listing: ListingState) -> Answered | Accepted | Removal:
@@ -168,6 +192,7 @@ class SqlIndex:
         if listing.overtakes(item):
             return self._clerk.stale(item, listing.revision)
         note_revision(connection, item, result.outcome)
+        grant_training(connection, item)
         return result
 
     def _keep(self, connection: Connection, item: EnrichItem, result: ListingResult) -> ListingResult:

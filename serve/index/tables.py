@@ -29,6 +29,8 @@ answers = Table(
     #: A place counts as known only for the same event: topics are made anew, and offsets start again.
     Column("event_ref", String(64), nullable=False),
     Column("result", Text, nullable=False),
+    #: Whose answer it is; None in rows from before this column.
+    Column("listing_ref", String(64), index=True),
     _answered_at(),
 )
 
@@ -58,6 +60,11 @@ listings = Table(
     Column("topic", String(255)),
     Column("partition", Integer),
     Column("offset", BigInteger),
+    #: When the newest deletion began, in milliseconds since 1970 by the database's clock.
+    Column("deleted_at", BigInteger, index=True),
+    #: The newest answered revision that allowed training with it, and the newest one seen that did not; -1 for none.
+    Column("training_granted", BigInteger, nullable=False, server_default="-1"),
+    Column("training_refused", BigInteger, nullable=False, server_default="-1"),
 )
 
 #: What lies in the object store, or is about to.

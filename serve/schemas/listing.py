@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 
 #: Part of every object key and metric label, hence the narrow alphabet.
 TenantId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -12,6 +12,10 @@ TenantId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]
 ListingId = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 #: Revisions of a listing are ordered by this number; a platform without counters sends its update time in ms.
 Revision = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+#: Only a plain `true` allows anything; a platform that sends null means that nobody said so.
+Allowed = Annotated[StrictBool, BeforeValidator(lambda value: False if value is None else value)]
 
 
 class EventType(StrEnum):
@@ -70,6 +74,14 @@ class ListingVariant(_Open):
     image_ids: list[str] = []
 
 
+class Consent(_Open):
+    """What may be done with photos and texts beyond the listing's own images; what is not said is not allowed."""
+
+    personalisation: Allowed = False
+    #: To train models with them.
+    training: Allowed = False
+
+
 class Listing(_Open):
     """The `data` of a listing event. Tenant, listing and revision are required; `images` may be empty."""
 
@@ -98,6 +110,7 @@ class Listing(_Open):
     recipe: str | None = None
     #: Channels that every output must satisfy, beside those that its variant names.
     destination_profiles: list[str] = []
+    consent: Annotated[Consent, BeforeValidator(lambda value: {} if value is None else value)] = Consent()
 
     @property
     def key(self) -> str:

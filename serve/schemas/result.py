@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from serve.schemas.listing import ListingId, Revision, TenantId
+from serve.schemas.listing import Consent, ListingId, Revision, TenantId
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.subject import PhotoSubject, Subject
 
@@ -80,6 +80,10 @@ class Output(_Record):
     reused: bool = False
     #: What the photo shows, as the index keeps it with the image; results have it in `subjects`, once per photo.
     subject: Subject | None = None
+    #: How many faces were made unrecognisable; None where nobody asked for it.
+    faces_blurred: int | None = None
+    #: The perceptual hash of the source photo, which block lists are held against.
+    source_phash: str | None = None
 
 
 class ImageError(_Record):
@@ -87,7 +91,7 @@ class ImageError(_Record):
 
     image_id: str | None = None
     variant: str | None = None
-    #: Where it happened: plan, fetch, decode, generation, style_transfer, quality_filter, encode, store.
+    #: Where it happened: plan, policy, fetch, decode, faces, generation, style_transfer, quality_filter, encode, store.
     stage: str
     code: str
     retryable: bool
@@ -126,6 +130,8 @@ class ListingResult(_Record):
     errors: list[ImageError] = []
     #: The channels' rules about the listing's images together, such as how many there may be.
     rules: list[RuleResult] = []
+    #: What the event allowed; whoever keeps results for more than the listing goes by it.
+    consent: Consent = Consent()
     #: Milliseconds spent per stage, summed over the images of the listing.
     timings_ms: dict[str, float] = {}
     #: Whether the rules that hold were left out of `quality.rules`, because the whole was too large for the broker.

@@ -5,7 +5,8 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import boto3
 from botocore.config import Config
@@ -62,11 +63,41 @@ def s3_client(
     )
 
 
+class _EncryptionParameters(TypedDict, total=False):
+    ServerSideEncryption: Literal["AES256", "aws:kms"]
+    SSEKMSKeyId: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How the server is asked to encrypt what is written. Reading needs nothing but the right to."""
+
+    kind: Literal["none", "AES256", "aws:kms"] = "none"
+    #: A key of KMS; without it the bucket's or the account's.
+    key: str | None = None
+
+    def parameters(self) -> _EncryptionParameters:
+        """What a write says of it."""
+        if self.kind == "none":
+            return {}
+        if self.kind == "aws:kms" and self.key is not None:
+            return {"ServerSideEncryption": self.kind, "SSEKMSKeyId": self.key}
+        return {"ServerSideEncryption": self.kind}
+
+
 class S3Store:
     """An `ObjectStore` in one bucket. Thread-safe, as boto3 clients are."""
 
-    def __init__(self, client: "S3Client", bucket: str, prefix_uri: str | None = None) -> None:
+    def __init__(
+        self,
+        client: "S3Client",
+        bucket: str,
+        prefix_uri: str | None = None,
+        *,
+        encryption: Encryption = Encryption(),
+    ) -> None:
         """`prefix_uri` replaces `s3://BUCKET` in the addresses that results carry."""
+        self._encryption = encryption.parameters()
         self._client = client
         self._bucket = bucket
         self._uri = (prefix_uri or f"s3://{bucket}").rstrip("/")
@@ -143,6 +174,7 @@ class S3Store:
                 # Servers that know the header check the body against it; the others pass over it.
                 ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=base64.b64encode(digest).decode(),
+                **self._encryption,
             )
         except ClientError as error:
             if _status(error) in {_PRECONDITION_FAILED, _CONFLICT}:

@@ -12,6 +12,7 @@ from serve.index import SqlIndex
 from serve.index.tables import metadata
 from tests.support.index_contract import Clock, IndexContract, event
 from tests.support.index_model import IndexHistory
+from tests.support.index_privacy import IndexPrivacyContract
 
 pytestmark = pytest.mark.real
 
@@ -30,6 +31,10 @@ def index(postgres_url: str, clock: Clock) -> Iterator[SqlIndex]:
 
 
 class TestPostgres(IndexContract):
+    pass
+
+
+class TestPostgresPrivacy(IndexPrivacyContract):
     pass
 
 

@@ -13,7 +13,7 @@ from serve.index.database import now_ms
 from serve.index.holdings import ABANDONED_S
 from serve.interfaces import Accepted, Answered, Removal, ResultIndex
 from serve.schemas.exchange import EnrichItem
-from serve.schemas.listing import EventType, Listing
+from serve.schemas.listing import Consent, EventType, Listing
 from serve.schemas.outcome import Outcome, Verdict
 from serve.schemas.result import ListingResult, Output, Position, Quality
 
@@ -40,6 +40,7 @@ def event(
     event_id: str | None = None,
     tenant: str = "shop",
     topic: str = "listings.new",
+    training: bool = False,
 ) -> EnrichItem:
     """An event at an offset; its id follows from the offset unless it is given."""
     return EnrichItem(
@@ -48,7 +49,7 @@ def event(
         event_source="//shop",
         type=kind,
         position=Position(topic=topic, partition=0, offset=offset),
-        listing=Listing(tenant_id=tenant, listing_id=listing, revision=revision),
+        listing=Listing(tenant_id=tenant, listing_id=listing, revision=revision, consent=Consent(training=training)),
     )
 
 

@@ -21,6 +21,7 @@ from serve.interfaces import Answered, Removal
 from serve.schemas.outcome import Outcome, RetryClass
 from tests.support.index_contract import DELETED, Clock, IndexContract, answer, event, work
 from tests.support.index_model import IndexHistory
+from tests.support.index_privacy import IndexPrivacyContract
 
 
 @pytest.fixture
@@ -42,6 +43,10 @@ def index(url: str, clock: Clock) -> Iterator[SqlIndex]:
 
 
 class TestSqlite(IndexContract):
+    pass
+
+
+class TestSqlitePrivacy(IndexPrivacyContract):
     pass
 
 

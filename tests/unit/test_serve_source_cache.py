@@ -188,7 +188,8 @@ def test_two_replicas_share_the_file(tmp_path: Path) -> None:
 
 def test_the_settings_keep_nothing_unless_told(tmp_path: Path) -> None:
     assert source_cache(ServeSettings(state_dir=tmp_path)) is None
-    cache = source_cache(ServeSettings(state_dir=tmp_path, fetch_cache_mib=1, fetch_cache_hours=1))
+    assert source_cache(ServeSettings(state_dir=tmp_path, fetch_cache_mib=1, retention_days=0)) is None
+    cache = source_cache(ServeSettings(state_dir=tmp_path, fetch_cache_mib=1))
     assert cache is not None
     cache.put(ME, URL, photo())
     assert os.listdir(tmp_path) == ["sources.db"]  # noqa: PTH208

@@ -1,0 +1,1 @@
+"""Faces in photos: found by CenterFace, made unrecognisable by us."""

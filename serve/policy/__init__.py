@@ -1,0 +1,1 @@
+"""What must not be worked on: block lists of terms, brands and photos, as data, per tenant. Pure."""

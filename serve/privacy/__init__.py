@@ -1,0 +1,1 @@
+"""Faces, how long source photos are kept, and what people consented to."""
