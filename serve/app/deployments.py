@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.context import _get_global_client
 
 from serve.app.arguments import AppArgs
 from serve.app.calls import RayHop
@@ -22,6 +23,7 @@ from serve.catalog.catalog import Catalog
 from serve.catalog.channel import Channel
 from serve.catalog.loader import load_catalog
 from serve.catalog.recipe import Recipe
+from serve.doors.build import build_door
 from serve.equipment import Changes
 from serve.errors import ServeError
 from serve.ingress import create_app
@@ -139,6 +141,7 @@ class Ingress:
     def __init__(self, studio: "DeploymentHandle[Any]", args: AppArgs) -> None:
         self._settings = ServeSettings()
         set_up(self._settings.log_level)
+        self._door = build_door(self._settings, _listens_at())
         app_name = serve.get_replica_context().app_name
         replicas = Replicas(app_name, args.placement.hosts, self._settings.capacity_ttl_s)
         self._gateway = StudioGateway(studio, args, replicas)
@@ -148,7 +151,11 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         settings = self._settings
         return create_app(
-            self._gateway, self._listing, max_photo_bytes=settings.fetch_max_bytes, retry_after_s=settings.retry_after_s
+            self._gateway,
+            self._listing,
+            max_photo_bytes=settings.fetch_max_bytes,
+            retry_after_s=settings.retry_after_s,
+            door=self._door,
         )
 
     async def reconfigure(self, user_config: Mapping[str, object] | None) -> None:
@@ -162,6 +169,13 @@ class Ingress:
     async def _show(self, changes: Mapping[str, object]) -> None:
         settings = Changes.model_validate(changes).over(self._settings)
         self._listing.current = await asyncio.to_thread(_catalog, settings)
+
+
+def _listens_at() -> str | None:
+    """The address at which Serve's proxies listen; None where Serve does not tell."""
+    # Serve tells its replicas this nowhere else.
+    client = _get_global_client()
+    return None if client is None else client.http_config.host
 
 
 def _catalog(settings: ServeSettings) -> Catalog:
