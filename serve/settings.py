@@ -112,7 +112,7 @@ class ServeSettings(BaseSettings):
         default=False,
         description="Let in whoever reaches the port, without tokens: the network must keep strangers out.",
     )
-    door_max_requests: int = Field(default=128, ge=1, description="Requests that an ingress has open at once.")
+    door_max_requests: int = Field(default=180, ge=1, description="Requests that an ingress has open at once.")
     door_max_previews: int = Field(default=8, ge=1, description="Previews among them.")
     door_body_idle_s: float = Field(default=10.0, gt=0, description="Seconds without a byte of a body on its way.")
     door_body_s: float = Field(default=60.0, gt=0, description="Seconds for the whole body of a request.")

@@ -44,7 +44,7 @@ class DoorLimits:
     """What the door bears, whoever comes."""
 
     #: Requests open at once, previews among them; health checks do not count.
-    max_requests: int = 128
+    max_requests: int = 180
     max_previews: int = 8
     max_header_bytes: int = 16 * 1024
     #: Seconds without a byte of a body that is on its way, and until all of it must be there.
@@ -111,22 +111,27 @@ class Door:
         """Requests inside."""
         return self._requests[None]
 
-    def admit(self, knock: Knock) -> Visitor:
-        """Whom the request is from; raise `RequestTooLarge`, `DoorError` or one of its kinds."""
+    def identify(self, knock: Knock) -> Visitor:
+        """Whom the request is from; raise `RequestTooLarge`, `Unauthorized`, or `DoorError` where no token is asked."""
         if sum(len(name) + len(value) + 4 for name, value in knock.headers) > self.limits.max_header_bytes:
             raise RequestTooLarge(f"The header has more than {self.limits.max_header_bytes:,} bytes.")
         if knock.path in OPEN_PATHS:
             return Visitor()
-        if self._registers is None:
-            if not self._open_door:
-                _require_neighbour(knock)
-            return Visitor()
-        token = self._token(self._registers.current(), knock.values(b"authorization"))
-        if not token.may(_RIGHTS.get(knock.path, Right.ADMIN)):
+        if self._registers is not None:
+            return Visitor(self._token(self._registers.current(), knock.values(b"authorization")))
+        if not self._open_door:
+            _require_neighbour(knock)
+        return Visitor()
+
+    def permit(self, visitor: Visitor, path: str) -> None:
+        """Raise `Forbidden` or `RateLimited` where the visitor may not do this, or not now."""
+        token = visitor.token
+        if token is None:
+            return
+        if not token.may(_RIGHTS.get(path, Right.ADMIN)):
             raise Forbidden
         if wait_s := self._buckets.setdefault(token, Bucket(token.per_second, token.burst)).take(self._clock()):
             raise RateLimited(f"{token.per_second:g} requests a second are allowed.", retry_after_s=wait_s)
-        return Visitor(token)
 
     @contextmanager
     def inside(self, visitor: Visitor, path: str) -> Iterator[None]:
@@ -197,4 +202,4 @@ def host_of(authority: str) -> str:
     """`host:port` without the port."""
     if authority.startswith("["):
         return authority[1:].partition("]")[0]
-    return authority.partition("/")[0].rpartition(":")[0] or authority.partition("/")[0]
+    return authority.partition("/")[0].partition(":")[0]

@@ -57,7 +57,8 @@ class Guard:
         visitor = Visitor()
         knock = Knock(_path(scope), tuple(scope["headers"]), _server(scope))
         try:
-            visitor = self._door.admit(knock)
+            visitor = self._door.identify(knock)
+            self._door.permit(visitor, knock.path)
             with self._door.inside(visitor, knock.path):
                 scope[_VISITOR] = visitor
                 await self._app(scope, patient(receive, self._door.limits), send)
