@@ -1,11 +1,13 @@
 """The consumers' client at a door that asks for tokens: what it is refused for costs no event."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from pydantic import ValidationError
@@ -14,7 +16,7 @@ from consumers.core import actions, signals
 from consumers.events import ListingEvent, parse
 from consumers.records import SourceRecord, TopicPartition
 from consumers.settings import ConsumerSettings
-from consumers.shell.client import ServeClient
+from consumers.shell.client import ServeClient, in_the_open
 from consumers.shell.inbox import Inbox
 from serve.catalog.loader import load_catalog
 from serve.doors.door import Door
@@ -24,7 +26,7 @@ from serve.report import answer
 from serve.schemas.exchange import AnswerLine, Capacity, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import Outcome, RetryClass
 from serve.schemas.preview import PreviewAnswer
-from tests.support.listing_events import structured_bytes
+from tests.support.listing_events import envelope
 from tests.support.web import self_signed
 
 SECRET = new_secret()
@@ -94,9 +96,8 @@ def ends(inbox: Inbox, count: int) -> list[signals.Signal]:
 
 
 def sending(ref: int, tenant: str = "acme") -> actions.Item:
-    record = SourceRecord(
-        TopicPartition("t", 0), ref, None, structured_bytes(f"e{ref}", f"fine-{ref}", tenant_id=tenant)
-    )
+    document = envelope(f"e{ref}", data={"tenant_id": tenant, "listing_id": f"fine-{ref}", "revision": 1})
+    record = SourceRecord(TopicPartition("t", 0), ref, None, json.dumps(document).encode())
     event = parse(record)
     assert isinstance(event, ListingEvent)
     return actions.Item(ref, event, record, 1, final=False)
@@ -199,5 +200,4 @@ def test_a_token_file_with_its_line_break_and_an_empty_variable_are_understood()
     ],
 )
 def test_a_token_that_would_cross_the_network_unencrypted_is_noticed(url: str, open_: bool) -> None:
-    assert ConsumerSettings(serve_url=url, serve_token=SECRET).token_in_the_open is open_
-    assert not ConsumerSettings(serve_url=url).token_in_the_open
+    assert in_the_open(httpx.URL(url)) is open_
