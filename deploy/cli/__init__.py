@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": "doctor",
     "recipes": "catalog",
     "channels": "catalog",
+    "tokens": "tokens",
 }
 
 #: Settings class to the prefix of its variables.

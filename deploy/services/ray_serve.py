@@ -29,6 +29,8 @@ _ENV = {
     "PYTHONUNBUFFERED": "1",
     # The log is a file.
     "RAY_COLOR_PREFIX": "0",
+    # Deadlines for headers and for clients that do not read, which uvicorn does not have.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve.doors.wary.install",
 }
 
 
