@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ from serve.catalog.catalog import Catalog
 from serve.catalog.channel import Channel
 from serve.catalog.loader import load_catalog
 from serve.catalog.recipe import Recipe
+from serve.doors.address import require_asked
 from serve.doors.build import build_door
+from serve.doors.wary import INSTALL
 from serve.equipment import Changes
 from serve.errors import ServeError
 from serve.ingress import create_app
@@ -172,10 +175,15 @@ class Ingress:
 
 
 def _listens_at() -> str | None:
-    """The address at which Serve's proxies listen; None where Serve does not tell."""
+    """The address at which Serve's proxies listen; raise `DoorOpen` if they ask for certificates in vain."""
     # Serve tells its replicas this nowhere else.
     client = _get_global_client()
-    return None if client is None else client.http_config.host
+    if client is None:
+        return None
+    options = client.http_config
+    require_asked(options.ssl_ca_certs, os.environ.get("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"), INSTALL)
+    host: str | None = options.host
+    return host
 
 
 def _catalog(settings: ServeSettings) -> Catalog:

@@ -26,3 +26,12 @@ def require_closed(host: str, *, guarded: bool, open_door: bool) -> None:
         "(VITRINE_SERVE_DOOR_TOKENS, made by `vitrine tokens new`), listen on 127.0.0.1 (http_options in "
         "deploy/serve.yaml), or say VITRINE_SERVE_OPEN_DOOR=1 where the network itself keeps strangers out."
     )
+
+
+def require_asked(ca_certs: str | None, callback: str | None, wanted: str) -> None:
+    """Raise `DoorOpen` where client certificates look as if they were asked for, and Serve would let everybody in."""
+    if ca_certs and callback != wanted:
+        raise DoorOpen(
+            "http_options has ssl_ca_certs, but Serve asks nobody for a certificate by itself: set "
+            f"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH={wanted} in the environment of the Ray nodes, or take it out."
+        )

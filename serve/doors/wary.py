@@ -6,13 +6,20 @@ happen before and after an application is asked, so no middleware can see to it.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
+from uvicorn import config
+from uvicorn.config import create_ssl_context
 from uvicorn.protocols.http import auto
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger(__name__)
+
+#: Where Serve's proxies find `install`.
+INSTALL = "serve.doors.wary.install"
 
 
 #: What a client must take of its answer within the time for it, or all of it: a drop now and then is not reading.
@@ -144,9 +151,19 @@ class WaryProtocol(HttpToolsProtocol):
 
 
 def install() -> list[object]:
-    """Have every uvicorn of this process use it. Serve's proxies call this before they listen; no middleware is added.
+    """Have every uvicorn of this process use it, and ask for client certificates where their issuers are named.
 
-    `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=serve.doors.wary.install` in the environment of the Ray nodes.
+    Serve's proxies call this before they listen, if `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` in the environment of
+    the Ray nodes is `INSTALL`. Serve itself only names `ssl_ca_certs` to uvicorn, which then asks nobody. No middleware
+    is added.
     """
     auto.AutoHTTPProtocol = WaryProtocol
+    config.create_ssl_context = _strict_context
     return []
+
+
+def _strict_context(*args: Any, **options: Any) -> ssl.SSLContext:
+    context = create_ssl_context(*args, **options)
+    if options.get("ca_certs"):
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

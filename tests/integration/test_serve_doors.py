@@ -138,6 +138,27 @@ def hangs_up(client: socket.socket) -> bytes:
     return said
 
 
+def test_it_does_not_start_where_a_network_could_reach_it_without_tokens(
+    embedded_store: StoreServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    process = host(tmp_path, config(tmp_path, port, "0.0.0.0"), environment(embedded_store, tmp_path))
+    log = tmp_path / "serve.log"
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while "VITRINE_SERVE_OPEN_DOOR=1" not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            assert process.poll() is None or "VITRINE_SERVE_OPEN_DOOR=1" in log.read_text(), log.read_text()[-3000:]
+            time.sleep(0.5)
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).raise_for_status()
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        process.kill()
+
+
 def test_it_listens_on_this_machine_alone(served: Served) -> None:
     assert listening(served.port) == {"0100007F"}
 

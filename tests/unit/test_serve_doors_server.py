@@ -1,5 +1,6 @@
 """Clients that mean ill, against a real server: they are cut off, and everybody else is served meanwhile."""
 
+import importlib
 import json
 import socket
 import ssl
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serve.catalog.loader import load_catalog
 from serve.doors import wary
+from serve.doors.address import DoorOpen, require_asked
 from serve.doors.door import Door, DoorLimits
 from serve.doors.wary import WaryProtocol
 from serve.ingress import create_app
@@ -145,9 +147,9 @@ def test_headers_that_never_end_are_cut_and_hold_up_nobody(shop: Running) -> Non
 def test_a_header_without_bound_is_cut(shop: Running) -> None:
     with shop.connect() as client, suppress(ConnectionError):
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
-        for _ in range(1000):
-            client.sendall(b"X-More: " + b"y" * 1000 + b"\r\n")
-        pytest.fail("a megabyte of header was taken")
+        for _ in range(2000):
+            client.sendall((b"X-More: " + b"y" * 1000 + b"\r\n") * 100)
+        pytest.fail("two hundred megabytes of header were taken")
     shop.until_empty()
 
 
@@ -306,8 +308,42 @@ def test_over_tls_the_same_holds(tmp_path: Path) -> None:
         shop.until_empty()
 
 
+def test_with_a_file_of_issuers_client_certificates_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, trusting = self_signed("localhost", tmp_path)
+    pem = str(tmp_path / "server.pem")
+    known = ssl.create_default_context(cafile=pem)
+    known.load_cert_chain(pem)
+    # By itself uvicorn, told of issuers as Serve tells it, lets everybody in.
+    for strict in (False, True):
+        if strict:
+            monkeypatch.setattr(auto, "AutoHTTPProtocol", auto.AutoHTTPProtocol)
+            monkeypatch.setattr(uvicorn.config, "create_ssl_context", uvicorn.config.create_ssl_context)
+            wary.install()
+        with running(Door(), ssl_certfile=pem, ssl_keyfile=pem, ssl_ca_certs=pem) as shop:
+            url = f"https://localhost:{shop.port}/v1/recipes"
+            assert httpx.get(url, verify=known, trust_env=False).status_code == 200
+            if strict:
+                with pytest.raises(httpx.TransportError):
+                    httpx.get(url, verify=trusting, trust_env=False)
+            else:
+                assert httpx.get(url, verify=trusting, trust_env=False).status_code == 200
+
+
+def test_certificates_that_nobody_would_ask_for_keep_the_door_shut() -> None:
+    require_asked(None, None, wary.INSTALL)
+    require_asked("ca.pem", wary.INSTALL, wary.INSTALL)
+    for callback in (None, "", "somebody.else"):
+        with pytest.raises(DoorOpen, match=wary.INSTALL):
+            require_asked("ca.pem", callback, wary.INSTALL)
+    module, _, name = wary.INSTALL.rpartition(".")
+    assert getattr(importlib.import_module(module), name) is wary.install
+
+
 def test_serves_proxies_are_given_it_by_their_callback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto, "AutoHTTPProtocol", HttpToolsProtocol)
+    monkeypatch.setattr(uvicorn.config, "create_ssl_context", uvicorn.config.create_ssl_context)
     assert wary.install() == []
     config = uvicorn.Config(create_app(Gateway(), CATALOG), lifespan="off")
     config.load()
