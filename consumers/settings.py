@@ -1,6 +1,7 @@
 """Settings of the consumers: environment variables `VITRINE_CONSUMERS_*`."""
 
 import re
+import ssl
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, field_validator
@@ -12,6 +13,7 @@ from consumers.core.retry import RetryPolicy
 _MIB = 1024 * 1024
 _RECONNECT_MS = 1000
 _HTTP_URL = TypeAdapter(AnyHttpUrl)
+_TOKEN = re.compile(r"[\x21-\x7e]{1,256}")
 _LIMITS = Limits()
 _POLICY = RetryPolicy()
 #: The end of a retry topic's name says how long an event waits there: `.30s`, `.5m`, `.1h`.
@@ -22,6 +24,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 class ConsumerSettings(BaseSettings):
     """Everything a worker and a reader need to know."""
 
+    # A wrong value may be a secret.
     model_config = SettingsConfigDict(env_prefix="VITRINE_CONSUMERS_", frozen=True, hide_input_in_errors=True)
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, separated by commas.")
@@ -93,6 +96,18 @@ class ConsumerSettings(BaseSettings):
     ssl_check_hostname: bool = Field(True, description="Whether the broker's certificate must name its host.")
 
     serve_url: str = Field("http://127.0.0.1:8000", description="Where Serve answers.")
+    serve_token: SecretStr | None = Field(
+        None, description="Token of Serve's door, as `vitrine tokens new` showed it; with the right `enrich`."
+    )
+    serve_cafile: str | None = Field(
+        None,
+        description="File of certificates that Serve's must come from, PEM, for an https:// address; "
+        "by default those that the system trusts.",
+    )
+    serve_certfile: str | None = Field(
+        None, description="Client certificate for a proxy before Serve that asks for one, PEM."
+    )
+    serve_keyfile: str | None = Field(None, description="Its private key, PEM.")
     serve_idle_s: float = Field(
         60.0,
         gt=0,
@@ -173,6 +188,15 @@ class ConsumerSettings(BaseSettings):
         _HTTP_URL.validate_python(value)
         return value
 
+    @field_validator("serve_token")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value().strip():
+            return None
+        if not _TOKEN.fullmatch(stripped := value.get_secret_value().strip()):
+            raise ValueError("a token is one word of printable ASCII")
+        return SecretStr(stripped)
+
     @field_validator("api_version", "group_instance_id", "transactional_id", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
@@ -200,6 +224,20 @@ class ConsumerSettings(BaseSettings):
             options["ssl_password"] = self.ssl_password.get_secret_value() if self.ssl_password else ""
             options["ssl_check_hostname"] = self.ssl_check_hostname
         return options
+
+    def serve_headers(self) -> dict[str, str]:
+        """What every request to Serve carries."""
+        return {} if self.serve_token is None else {"authorization": f"Bearer {self.serve_token.get_secret_value()}"}
+
+    def serve_tls(self) -> ssl.SSLContext | bool:
+        """How to check Serve's certificate, for httpx; raise `OSError` where a file cannot be used."""
+        if self.serve_cafile is None and self.serve_certfile is None:
+            return True
+        context = ssl.create_default_context(cafile=self.serve_cafile)
+        if self.serve_certfile is not None:
+            # Without a password OpenSSL would ask for it at the terminal, and wait.
+            context.load_cert_chain(self.serve_certfile, self.serve_keyfile, password="")
+        return context
 
     def limits(self) -> Limits:
         """The bounds of the engine."""

@@ -35,6 +35,37 @@ class Overloaded(ServeError):
     retry = RetryClass.BACK_PRESSURE
 
 
+class DoorError(ServeError):
+    """The door does not let this request in; nothing of it was tried."""
+
+    code = "door_closed"
+    retry = RetryClass.BACK_PRESSURE
+
+
+class Unauthorized(DoorError):
+    """No valid token came with the request."""
+
+    code = "unauthorized"
+
+
+class Forbidden(DoorError):
+    """The token does not carry the right to do this."""
+
+    code = "forbidden"
+
+
+class RateLimited(DoorError):
+    """This token comes too often, or has too many requests open; wait a moment."""
+
+    code = "rate_limited"
+
+
+class RequestTooSlow(DoorError):
+    """The request did not come in full in time."""
+
+    code = "request_too_slow"
+
+
 class DeadlineExceeded(ServeError):
     """The time for this event was over before it could be worked on."""
 
@@ -115,6 +146,18 @@ class RequestError(ServeError):
 
     retry = RetryClass.PERMANENT
     code = "bad_request"
+
+
+class TenantNotAllowed(RequestError):
+    """The token does not speak for this tenant."""
+
+    code = "tenant_not_allowed"
+
+
+class RequestTooLarge(RequestError):
+    """The request, its header or one of its events is larger than the limit."""
+
+    code = "request_too_large"
 
 
 class UnknownRecipe(RequestError):

@@ -1,19 +1,27 @@
 """The HTTP door: events in, NDJSON lines out as each event is answered, previews, catalog, health, metrics."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
-from pydantic import ValidationError
 
 from serve.body_limit import BodyLimit, BodyTooLarge
 from serve.catalog.channel import Channel
 from serve.catalog.recipe import Recipe
-from serve.errors import Overloaded, RequestError, ServeError, SourceTooLarge, UnknownRecipe
+from serve.doors.door import PREVIEW, Door
+from serve.doors.events import MAX_EVENT_BYTES, allowed, parse_items
+from serve.doors.guard import BodyTooSlow, Guard, visitor_of
+from serve.doors.refusal import response_to
+from serve.errors import (
+    Overloaded,
+    RequestTooLarge,
+    RequestTooSlow,
+    ServeError,
+    SourceTooLarge,
+)
 from serve.report import software_version
 from serve.schemas.exchange import (
     MAX_EVENTS_PER_REQUEST,
@@ -24,15 +32,13 @@ from serve.schemas.exchange import (
     EnrichRequest,
     ErrorLine,
 )
-from serve.schemas.outcome import RetryClass
 from serve.schemas.preview import PreviewAnswer
 
-#: A request with more bytes than this is refused unread: 32 events of at most 1 MiB each.
-MAX_REQUEST_BYTES = 32 * 2**20
+#: A request with more bytes than this is refused unread: 32 events of the largest size.
+MAX_REQUEST_BYTES = MAX_EVENTS_PER_REQUEST * MAX_EVENT_BYTES
 
 #: After so long without an answer the stream says that it is alive; proxies and senders cut silent ones.
 SILENCE_S = 15.0
-_PREVIEW = "/v1/preview"
 #: Room for the other fields of a preview's form, and for what lies between them.
 _FORM_BYTES = 64 * 1024
 
@@ -81,6 +87,9 @@ class _Figures:
             "vitrine_ingress_lines", "Answer lines by kind and code", ["kind", "code"], registry=self.registry
         )
         self._refused = Counter("vitrine_ingress_refused", "Requests refused with 503", registry=self.registry)
+        self._turned_away = Counter(
+            "vitrine_door_refused", "Requests that the door did not let in", ["code", "token"], registry=self.registry
+        )
         gauge = Gauge("vitrine_ingress_in_flight", "Events taken and not answered yet", registry=self.registry)
         gauge.set_function(lambda: self.in_flight)
 
@@ -94,6 +103,14 @@ class _Figures:
     def refused(self) -> None:
         self._refused.inc()
 
+    def turned_away(self, code: str, token: str) -> None:
+        self._turned_away.labels(code, token).inc()
+
+    def watch(self, door: Door) -> None:
+        """Show how many requests the door has inside."""
+        gauge = Gauge("vitrine_door_open_requests", "Requests that are open", registry=self.registry)
+        gauge.set_function(lambda: door.open_requests)
+
 
 def create_app(
     gateway: Gateway,
@@ -102,13 +119,19 @@ def create_app(
     max_photo_bytes: int = 25 * 2**20,
     retry_after_s: float = 1.0,
     silence_s: float = SILENCE_S,
+    door: Door | None = None,
 ) -> FastAPI:
-    """The application; its page stands at `/docs`."""
+    """The application; its page stands at `/docs`. Without a `door` of yours it is that of one machine."""
+    door = door or Door()
     app = FastAPI(title="Vitrine", version=software_version(), summary="Store-ready images from listing events.")
     figures = _Figures()
     app.add_exception_handler(ServeError, _error_answer)
     app.add_exception_handler(BodyTooLarge, _error_answer)
-    app.add_middleware(BodyLimit, path=_PREVIEW, limit=max_photo_bytes + _FORM_BYTES)
+    app.add_exception_handler(BodyTooSlow, _error_answer)
+    figures.watch(door)
+    app.add_middleware(BodyLimit, path=PREVIEW, limit=max_photo_bytes + _FORM_BYTES)
+    # Added last, so it comes first.
+    app.add_middleware(Guard, door=door, refused=figures.turned_away)
     _add_enrich(app, gateway, figures, retry_after_s, silence_s)
     _add_preview(app, gateway, max_photo_bytes)
     _add_catalog(app, catalog)
@@ -131,11 +154,13 @@ def _add_enrich(app: FastAPI, gateway: Gateway, figures: _Figures, retry_after_s
         A blank line says that work goes on.
         """
         items, refused = parse_items(await _read(request, MAX_REQUEST_BYTES))
+        items, foreign = allowed(items, visitor_of(request.scope))
         capacity = await gateway.capacity()
         if figures.in_flight >= max(capacity.max_in_flight, 1):
             figures.refused()
             raise Overloaded(retry_after_s=retry_after_s)
-        return StreamingResponse(_lines(gateway, figures, items, refused, silence_s), media_type=NDJSON)
+        lines = _lines(gateway, figures, items, [*refused, *foreign], silence_s)
+        return StreamingResponse(lines, media_type=NDJSON)
 
 
 async def _lines(
@@ -168,37 +193,8 @@ async def _lines(
             task.cancel()
 
 
-def parse_items(body: bytes) -> tuple[list[EnrichItem], list[ErrorLine]]:
-    """The events of a request, and an error line for each that is malformed: it must not fail its neighbours.
-
-    Raise `RequestError` where not even lines can be told apart.
-    """
-    try:
-        raw = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"The body is not JSON: {error}") from error
-    entries = raw.get("items") if isinstance(raw, dict) else None
-    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_EVENTS_PER_REQUEST:
-        raise RequestError(f"The body must be an object with `items`, a list of 1 to {MAX_EVENTS_PER_REQUEST} events.")
-    refs = [entry.get("ref") if isinstance(entry, dict) else None for entry in entries]
-    if not all(type(ref) is int for ref in refs) or len(set(refs)) != len(refs):
-        raise RequestError("Every event needs a whole number `ref` of its own.")
-    items: list[EnrichItem] = []
-    refused: list[ErrorLine] = []
-    for ref, entry in zip(refs, entries, strict=True):
-        try:
-            items.append(EnrichItem.model_validate(entry))
-        except ValidationError as error:
-            refused.append(ErrorLine(ref=ref, error=RequestError(_reasons(error)).info()))
-    return items, refused
-
-
-def _reasons(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5])
-
-
 def _add_preview(app: FastAPI, gateway: Gateway, max_photo_bytes: int) -> None:
-    @app.post(_PREVIEW, responses={404: {}, 413: {}, 422: {}, 503: {}})
+    @app.post(PREVIEW, responses={404: {}, 413: {}, 422: {}, 503: {}})
     async def preview(
         image: Annotated[UploadFile, File(description="One photo.")],
         recipe: Annotated[str, Form(description="Name of a recipe.")],
@@ -251,24 +247,16 @@ async def _read(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise RequestError(f"The body has more than {limit:,} bytes.")
+            raise RequestTooLarge(f"The body has more than {limit:,} bytes.")
     return bytes(body)
 
 
 async def _error_answer(_: Request, error: Exception) -> JSONResponse:
-    """Every error of this room as JSON; a sender that may try again is told when."""
+    """Every error of this room as JSON. A body that was not read to its end ends the connection."""
     if isinstance(error, BodyTooLarge):
-        error = SourceTooLarge(error.detail)
+        return response_to(SourceTooLarge(error.detail), close=True)
+    if isinstance(error, BodyTooSlow):
+        return response_to(RequestTooSlow(error.detail), close=True)
     if not isinstance(error, ServeError):
         raise error
-    headers: dict[str, str] = {}
-    status = 422
-    if error.retry is not RetryClass.PERMANENT:
-        status = 503
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s or 1)))
-    elif isinstance(error, UnknownRecipe):
-        status = 404
-    elif isinstance(error, SourceTooLarge):
-        status = 413
-    content: dict[str, Any] = {"error": error.info().model_dump(mode="json")}
-    return JSONResponse(content, status_code=status, headers=headers)
+    return response_to(error, close=isinstance(error, RequestTooLarge))

@@ -188,6 +188,20 @@ class ServeSettings(BaseSettings):
     )
     blocking_threads: int = Field(default=8, ge=1, description="Threads of a replica that wait for store and index.")
 
+    door_tokens: Path | None = Field(
+        default=None,
+        description="File of token hashes, made by `vitrine tokens`; without it nobody is asked for a token, and only "
+        "this machine is let in.",
+    )
+    open_door: bool = Field(
+        default=False,
+        description="Let in whoever reaches the port, without tokens: the network must keep strangers out.",
+    )
+    door_max_requests: int = Field(default=180, ge=1, description="Requests that an ingress has open at once.")
+    door_max_previews: int = Field(default=8, ge=1, description="Previews among them.")
+    door_body_idle_s: float = Field(default=10.0, gt=0, description="Seconds without a byte of a body on its way.")
+    door_body_s: float = Field(default=60.0, gt=0, description="Seconds for the whole body of a request.")
+
     capacity_ttl_s: float = Field(default=2.0, gt=0, description="Seconds between looks at the number of replicas.")
     retry_after_s: float = Field(default=1.0, gt=0, description="What a 503 answer asks its sender to wait.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")

@@ -22,6 +22,9 @@ _CONNECT_S = 5.0
 _WRITE_S = 30.0
 #: The request as such is wrong; sent again it fails again.
 _REJECTED = frozenset((400, 413, 422))
+_HERE = frozenset(("127.0.0.1", "localhost", "::1"))
+#: A person must mend the token, or its rights.
+_NOT_LET_IN = frozenset((httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN))
 
 
 class ServeClient:
@@ -123,7 +126,7 @@ class ServeClient:
                 answer.raise_for_status()
                 self._told(Capacity.model_validate_json(answer.content))
             except (httpx.HTTPError, ValidationError) as error:
-                # The last known capacity stands; that Serve is away shows in the requests.
+                # The last known capacity stands; that Serve is away, or lets nobody in, shows in the requests.
                 log.debug("no capacity: %r", error)
             await asyncio.sleep(self._settings.capacity_every_s)
 
@@ -136,7 +139,23 @@ class ServeClient:
 def _http(settings: ConsumerSettings) -> httpx.AsyncClient:
     timeout = httpx.Timeout(_WRITE_S, connect=_CONNECT_S, read=settings.serve_idle_s)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=4.0)
-    return httpx.AsyncClient(base_url=settings.serve_url, timeout=timeout, limits=limits, trust_env=False)
+    client = httpx.AsyncClient(
+        base_url=settings.serve_url,
+        headers=settings.serve_headers(),
+        verify=settings.serve_tls(),
+        timeout=timeout,
+        limits=limits,
+        trust_env=False,
+    )
+    if settings.serve_token is not None and in_the_open(client.base_url):
+        facts = {"action": "token_in_the_open", "url": settings.serve_url}
+        log.warning("the token goes to Serve unencrypted, for all on the way to read: use https", extra=facts)
+    return client
+
+
+def in_the_open(url: httpx.URL) -> bool:
+    """Whether what is sent there can be read on the way."""
+    return url.scheme == "http" and url.host not in _HERE
 
 
 async def _refusal(request_id: int, response: httpx.Response) -> StreamBroken:
@@ -144,8 +163,12 @@ async def _refusal(request_id: int, response: httpx.Response) -> StreamBroken:
 
     500 says that something broke while working on it. Everything else says that nothing was taken: no room (503,
     429), nobody behind the gateway (502, 504), a wrong address or credential (401, 403, 404), which a person mends.
+    Until then no event is given up: that the token is wrong says nothing of the events.
     """
     text = (await response.aread())[:300].decode("utf-8", "replace")
+    if response.status_code in _NOT_LET_IN:
+        facts = {"action": "serve_refuses_token", "status": response.status_code}
+        log.error("Serve does not let us in: check VITRINE_CONSUMERS_SERVE_TOKEN. %s", text, extra=facts)
     kind = Break.REFUSED
     if response.status_code in _REJECTED:
         kind = Break.REJECTED

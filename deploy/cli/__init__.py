@@ -36,6 +36,7 @@ COMMANDS = {
     "recipes": "catalog",
     "channels": "catalog",
     "inspect": "inspection",
+    "tokens": "tokens",
 }
 
 #: Settings class to the prefix of its variables.

@@ -126,7 +126,9 @@ def _chosen(
 
 def _prepare(settings: ConsumerSettings, reader: LogReader, dead_topic: str | None) -> None:
     try:
-        httpx.get(f"{settings.serve_url}/v1/capacity", timeout=_SERVE_S, trust_env=False).raise_for_status()
+        headers, tls = settings.serve_headers(), settings.serve_tls()
+        url = f"{settings.serve_url}/v1/capacity"
+        httpx.get(url, headers=headers, verify=tls, timeout=_SERVE_S, trust_env=False).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServiceFailed(
             f"Serve at {settings.serve_url} does not answer: {error}. Does it run, and is the address right"

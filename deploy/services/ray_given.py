@@ -21,9 +21,11 @@ from deploy.services.ray_dashboard import RayDashboard, RayNode, ServeDetails
 from deploy.services.ray_guest import arrival, lacking, require_place, require_reach, require_versions
 from deploy.services.ray_serve import CONFIG
 from deploy.settings import DeploySettings
+from serve.doors.address import DoorOpen, require_closed
 
 LOOPBACK = "127.0.0.1"
 _ASK_EVERY_S = 0.5
+_YES = frozenset(("1", "true", "yes", "on", "t", "y"))
 #: What a cluster says of used resources is a few seconds old.
 _ROOM_S = 12.0
 _KEEPER_S = 30.0
@@ -103,7 +105,24 @@ class GivenRay:
         return dict(document)
 
     def _http(self, document: Mapping[str, Any], serve: ServeDetails, nodes: Sequence[RayNode]) -> dict[str, Any]:
-        """Where Serve listens: as it does already, else as the config says, on other machines on all addresses."""
+        """Where Serve listens: as it does already, else as the config says, on other machines on all addresses.
+
+        `ServiceFailed` where that would leave the door open.
+        """
+        http = self._wanted_http(document, serve, nodes)
+        try:
+            require_closed(
+                str(http.get("host") or LOOPBACK),
+                guarded=bool(self.env.get("VITRINE_SERVE_DOOR_TOKENS")),
+                open_door=self.env.get("VITRINE_SERVE_OPEN_DOOR", "").lower() in _YES,
+            )
+        except DoorOpen as error:
+            raise ServiceFailed(str(error)) from error
+        return http
+
+    def _wanted_http(
+        self, document: Mapping[str, Any], serve: ServeDetails, nodes: Sequence[RayNode]
+    ) -> dict[str, Any]:
         if serve.http_options:
             if self._port not in {None, serve.http_options.get("port")}:
                 raise ServiceFailed(f"Serve runs on the cluster already, on port {serve.http_options.get('port')}")
@@ -112,7 +131,7 @@ class GivenRay:
         if self._port is not None:
             http["port"] = self._port
         if not all(node.here for node in nodes):
-            http["host"] = "0.0.0.0"  # noqa: S104 - whoever runs a cluster of several machines guards its network
+            http["host"] = "0.0.0.0"  # noqa: S104 - with tokens, or where whoever runs the cluster says so
         return http
 
     @staticmethod

@@ -19,6 +19,7 @@ from deploy.services.interface import Endpoints
 from deploy.services.ports import free_ports, require_free
 from deploy.services.processes import Child, ProcessRecord, send_signal, session_of
 from deploy.settings import DeploySettings
+from serve.doors.wary import INSTALL
 
 CONFIG = Path(__file__).parents[1] / "serve.yaml"
 _ASK_EVERY_S = 0.5
@@ -29,6 +30,8 @@ _ENV = {
     "PYTHONUNBUFFERED": "1",
     # The log is a file.
     "RAY_COLOR_PREFIX": "0",
+    # Deadlines for headers and for clients that do not read, which uvicorn does not have.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": INSTALL,
 }
 
 

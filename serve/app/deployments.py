@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.context import _get_global_client
 
 from serve.app.arguments import AppArgs
 from serve.app.calls import RayHop
@@ -22,6 +24,9 @@ from serve.catalog.catalog import Catalog
 from serve.catalog.channel import Channel
 from serve.catalog.loader import load_catalog
 from serve.catalog.recipe import Recipe
+from serve.doors.address import require_asked
+from serve.doors.build import build_door
+from serve.doors.wary import INSTALL
 from serve.equipment import Changes
 from serve.errors import ServeError
 from serve.ingress import create_app
@@ -140,6 +145,7 @@ class Ingress:
     def __init__(self, studio: "DeploymentHandle[Any]", args: AppArgs) -> None:
         self._settings = ServeSettings()
         set_up(self._settings.log_level, secrets_of(self._settings))
+        self._door = build_door(self._settings, _listens_at())
         app_name = serve.get_replica_context().app_name
         replicas = Replicas(app_name, args.placement.hosts, self._settings.capacity_ttl_s)
         self._gateway = StudioGateway(studio, args, replicas)
@@ -149,7 +155,11 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         settings = self._settings
         return create_app(
-            self._gateway, self._listing, max_photo_bytes=settings.fetch_max_bytes, retry_after_s=settings.retry_after_s
+            self._gateway,
+            self._listing,
+            max_photo_bytes=settings.fetch_max_bytes,
+            retry_after_s=settings.retry_after_s,
+            door=self._door,
         )
 
     async def reconfigure(self, user_config: Mapping[str, object] | None) -> None:
@@ -163,6 +173,18 @@ class Ingress:
     async def _show(self, changes: Mapping[str, object]) -> None:
         settings = Changes.model_validate(changes).over(self._settings)
         self._listing.current = await asyncio.to_thread(_catalog, settings)
+
+
+def _listens_at() -> str | None:
+    """The address at which Serve's proxies listen; raise `DoorOpen` if they ask for certificates in vain."""
+    # Serve tells its replicas this nowhere else.
+    client = _get_global_client()
+    if client is None:
+        return None
+    options = client.http_config
+    require_asked(options.ssl_ca_certs, os.environ.get("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"), INSTALL)
+    host: str | None = options.host
+    return host
 
 
 def _catalog(settings: ServeSettings) -> Catalog:

@@ -128,6 +128,9 @@ def _parse(file: Path, model: type[M], faults: list[Fault]) -> M | None:
     except RecursionError:
         faults.append(Fault(file, "", "is nested too deeply"))
         return None
+    except Exception as error:  # noqa: BLE001 - PyYAML lets out whatever a wrong tag or date makes of its converters
+        faults.append(Fault(file, "", f"has a value that is none of its kind: {type(error).__name__}"))
+        return None
     try:
         return model.model_validate(data)
     except ValidationError as error:

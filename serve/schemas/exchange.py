@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serve.schemas.listing import EventType, Listing
 from serve.schemas.result import ErrorInfo, ListingResult, Position
@@ -10,6 +10,8 @@ from serve.schemas.result import ErrorInfo, ListingResult, Position
 #: A request carries at most this many events.
 MAX_EVENTS_PER_REQUEST = 32
 NDJSON = "application/x-ndjson"
+#: Control characters have no place in an identifier; NUL would even break a PostgreSQL text column.
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 
 class _Message(BaseModel):
@@ -21,8 +23,8 @@ class EnrichItem(_Message):
 
     #: Names the answer line in this exchange; the event id cannot, it may occur twice in one request.
     ref: int
-    event_id: str
-    event_source: str
+    event_id: Annotated[str, StringConstraints(max_length=256, pattern=PRINTABLE)]
+    event_source: Annotated[str, StringConstraints(max_length=2048, pattern=PRINTABLE)]
     type: EventType
     position: Position
     #: 1 for the first try.

@@ -1,9 +1,9 @@
 """What Vitrine answers: one result per event, with one record per image made."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serve.schemas.listing import Consent, ListingId, Revision, TenantId
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
@@ -104,9 +104,9 @@ class Position(_Record):
     """Where an event stands in Kafka. For a retried event: where it stood first."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    topic: str
-    partition: int
-    offset: int
+    topic: Annotated[str, StringConstraints(max_length=249, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    partition: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    offset: Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class ListingResult(_Record):

@@ -359,7 +359,7 @@ class IndexContract:
     def test_strange_names_are_kept_apart(self, index: SqlIndex) -> None:
         names = ["a\u00a0b", "a", "b" * 256, "\U0001f455" * 200, "a:b", "'; drop table x"]
         for offset, name in enumerate(names):
-            item = event(name, offset=offset, event_id=name * 40)
+            item = event(name, offset=offset, event_id=(name * 40)[:256])
             assert index.begin(item) == Accepted()
             assert index.finish(item, answer(item)) == answer(item)
             assert index.begin(item) == Answered(result=answer(item))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from consumers.settings import ConsumerSettings
 from deploy.errors import DeployError, ServiceFailed
@@ -12,9 +13,12 @@ from deploy.services.environment import consumers_env, serve_env
 from deploy.services.interface import Endpoints, Service
 from deploy.services.kafka_real import ClusterPlan, server_properties
 from deploy.services.processes import ProcessRecord
+from deploy.services.ray_dashboard import ServeDetails
+from deploy.services.ray_given import GivenRay
 from deploy.services.ray_serve import CONFIG, local_config
 from deploy.services.stack import Choice, KafkaKind, Stack, StoreKind
 from deploy.services.topic_plan import EVENTS, wanted_topics
+from deploy.settings import DeploySettings
 from serve.settings import ServeSettings
 
 
@@ -147,3 +151,28 @@ def test_a_further_deployment_is_another_version_of_the_application() -> None:
     first, second = local_config(CONFIG, 12345), local_config(CONFIG, 12345, deployment=2)
     assert "VITRINE_DEPLOYMENT" not in first
     assert "VITRINE_DEPLOYMENT: '2'" in second
+
+
+def test_the_shipped_config_listens_on_this_machine_alone_and_so_does_the_local_stack() -> None:
+    shipped = yaml.safe_load(CONFIG.read_text())
+    assert shipped["http_options"]["host"] == "127.0.0.1"
+    assert yaml.safe_load(local_config(CONFIG, 12345))["http_options"]["host"] == "127.0.0.1"
+
+
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, **env: str) -> dict[str, object]:
+    for name in ("VITRINE_SERVE_DOOR_TOKENS", "VITRINE_SERVE_OPEN_DOOR"):
+        monkeypatch.delenv(name, raising=False)
+    cluster = GivenRay("http://head:8265", tmp_path, DeploySettings())
+    cluster.env |= env
+    there = ServeDetails(http_options={"host": host, "port": 8000})
+    return cluster._http(yaml.safe_load(CONFIG.read_text()), there, [])
+
+
+def test_on_a_cluster_that_listens_to_the_network_tokens_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert given(monkeypatch, tmp_path, "127.0.0.1")["host"] == "127.0.0.1"
+    with pytest.raises(ServiceFailed, match="VITRINE_SERVE_DOOR_TOKENS"):
+        given(monkeypatch, tmp_path, "0.0.0.0")
+    for name, value in (("VITRINE_SERVE_DOOR_TOKENS", "/tokens.yaml"), ("VITRINE_SERVE_OPEN_DOOR", "1")):
+        assert given(monkeypatch, tmp_path, "0.0.0.0", **{name: value})["host"] == "0.0.0.0"

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve.catalog.loader import load_catalog
+from serve.doors.events import parse_items
 from serve.errors import IndexUnavailable, ReplicaLost, ServeError, UnknownRecipe, UnsupportedFormat
-from serve.ingress import create_app, parse_items
+from serve.ingress import create_app
 from serve.report import answer
 from serve.schemas.exchange import NDJSON, AnswerLine, Capacity, EnrichItem, ErrorLine, ResultLine
 from serve.schemas.outcome import Outcome
