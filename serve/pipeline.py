@@ -15,8 +15,9 @@ from serve.errors import Overloaded, RequestError, ServeError
 from serve.interfaces import Answered, Caller, ObjectStore, Removal, ResultIndex
 from serve.logs import event_id
 from serve.metrics import Metrics, Timings
+from serve.photo import Photo
 from serve.privacy.retention import Retention
-from serve.production import Photo, Production
+from serve.production import Production
 from serve.report import Report, answer, conclude, in_order
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Outcome

@@ -36,6 +36,9 @@ _TRIED = "tried three times first"
 CASES: tuple[Case, ...] = (
     _answer("usable photos", Outcome.ENRICHED, None, "photos that failed stand in `errors`"),
     _answer("a person must look", Outcome.REVIEW_REQUIRED, "quality_review", "stored, with reasons per rule"),
+    _answer("a policy wants a person to look", Outcome.REVIEW_REQUIRED, "policy_review", "stored, with the reason"),
+    _answer("listing or photo on a block list", Outcome.REJECTED, "policy_blocked", "before anything is computed"),
+    _answer("no variant fits its channels", Outcome.REJECTED, "channel_unfit", "before anything is fetched"),
     _answer("every picture misses a rule", Outcome.REJECTED, "quality_rejected", "nothing stored"),
     _answer("0 images", Outcome.REJECTED, "no_images", "an update with images is answered anew"),
     _answer("unknown recipe", Outcome.REJECTED, "unknown_recipe", "the message lists the known ones"),
