@@ -102,15 +102,7 @@ def _save(image: Image.Image, format: str, packet: bytes, quality: int) -> bytes
     full = quality >= FULL_COLOUR_QUALITY
     match format:
         case "jpeg":
-            image.save(
-                buffer,
-                "JPEG",
-                quality=quality,
-                subsampling="4:4:4" if full else "4:2:0",
-                optimize=True,
-                icc_profile=SRGB_PROFILE,
-                xmp=packet,
-            )
+            buffer = _save_jpeg(image, packet, quality, "4:4:4" if full else "4:2:0")
         case "png":
             text = PngImagePlugin.PngInfo()
             text.add_itxt("XML:com.adobe.xmp", packet.decode())
@@ -130,6 +122,28 @@ def _save(image: Image.Image, format: str, packet: bytes, quality: int) -> bytes
                 xmp=packet,
             )
     return buffer.getvalue()
+
+
+def _save_jpeg(image: Image.Image, packet: bytes, quality: int, subsampling: str) -> io.BytesIO:
+    """Pillow's room for optimised tables is one byte per pixel; what is mostly noise needs more and goes without."""
+    for optimize in (True, False):
+        buffer = io.BytesIO()
+        try:
+            image.save(
+                buffer,
+                "JPEG",
+                quality=quality,
+                subsampling=subsampling,
+                optimize=optimize,
+                icc_profile=SRGB_PROFILE,
+                xmp=packet,
+            )
+        except OSError:
+            if not optimize:
+                raise
+        else:
+            break
+    return buffer
 
 
 def _srgb_profile() -> bytes:
