@@ -1,10 +1,14 @@
 """Watermarks, frames and backgrounds, on pictures that were drawn for it."""
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from models.evaluate.__main__ import main
 from models.pictures import Picture
 from models.quality.overlays import WATERMARK_SUSPECTED, border_of, watermark_of, whiteness_of
 from tests.support.shirts import SHIRT
@@ -62,6 +66,18 @@ def test_a_word_all_over_the_picture_is_suspected(seed: int, angle: float) -> No
 )
 def test_flat_noisy_and_striped_pictures_are_not(picture: Picture) -> None:
     assert watermark_of(picture) < WATERMARK_SUSPECTED
+
+
+def test_the_command_counts_what_is_found_and_what_is_taken_for_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(4):
+        Image.fromarray(photo(seed)).save(tmp_path / f"{seed}.png")
+    assert main(["watermarks", "--images", str(tmp_path), "--limit", "3"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["n"], figures["false_positives"]) == (3, 0)
+    assert figures["found"] > 0.6
+    assert main(["watermarks", "--images", str(tmp_path / "none")]) == 2
 
 
 def test_a_drawn_frame_is_measured_and_a_product_on_white_has_none() -> None:
