@@ -258,7 +258,9 @@ def test_catalog_capacity_health_and_documentation() -> None:
             recipes = (await http.get("/v1/recipes")).json()
             assert [recipe["recipe"] for recipe in recipes] == sorted(CATALOG.recipes)
             channels = {channel["channel"]: channel for channel in (await http.get("/v1/channels")).json()}
-            assert channels["google"]["min_shortest_side"] == {"value": 500, "confirmed": True}
+            rule = channels["google"]["min_shortest_side"]
+            assert (rule["value"], rule["confirmed"], rule["from"]) == (500, True, "2027-01-31")
+            assert rule["source"].startswith("support.google.com")
             assert (await http.get("/v1/capacity")).json()["max_in_flight"] == 8
             assert (await http.get("/healthz")).json() == {"status": "ok"}
             assert (await http.get("/readyz")).status_code == 200
