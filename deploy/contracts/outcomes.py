@@ -40,9 +40,7 @@ CASES: tuple[Case, ...] = (
     _answer("0 images", Outcome.REJECTED, "no_images", "an update with images is answered anew"),
     _answer("unknown recipe", Outcome.REJECTED, "unknown_recipe", "the message lists the known ones"),
     _answer("unknown channel", Outcome.REJECTED, "unknown_channel", "the message lists the known ones"),
-    _answer(
-        "no picture can suit its channel", Outcome.REJECTED, "channel_unfit", "before any photo is read"
-    ),
+    _answer("no picture can suit its channel", Outcome.REJECTED, "channel_unfit", "before any photo is read"),
     _answer("40 images", Outcome.ENRICHED, None, "the first 24 by position; the rest in `errors` as `image_limit`"),
     _answer("address cannot be reached", Outcome.FAILED, "source_unreachable", _TRIED, retryable=True),
     _answer("photo is not there (404)", Outcome.FAILED, "source_not_found", "not tried again"),
