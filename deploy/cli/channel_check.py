@@ -186,15 +186,23 @@ def _show(one: Checked, url: str | None) -> None:
         return
     facts = one.facts
     out.print(Text(f"{one.file}: {facts.width} x {facts.height} {facts.format}, {facts.bytes:,} bytes", "bold"))
-    table = Table("channel", "rule", "measured", "required", "result", "source", box=None)
-    for line in one.lines:
+    for channel in dict.fromkeys(line.channel.ref for line in one.lines):
+        out.print(_table(channel, [line for line in one.lines if line.channel.ref == channel]))
+    for sentence in _ending(one, url):
+        out.print(sentence)
+
+
+def _table(channel: str, lines: Sequence[Line]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(channel, no_wrap=True)
+    for column in ("measured", "required", "result", "source"):
+        table.add_column(column, no_wrap=column in {"measured", "result"}, overflow="fold")
+    for line in lines:
         rule = line.result
         result = Text(line.status, _STYLES.get(line.status, ""))
         source = line.channel.source_of(rule.rule)
-        table.add_row(line.channel.ref, rule.rule, _figure(rule.measured), rule.required, result, source)
-    out.print(table)
-    for sentence in _ending(one, url):
-        out.print(sentence)
+        table.add_row(rule.rule, _figure(rule.measured), rule.required, result, source)
+    return table
 
 
 def _figure(measured: float | str | None) -> str:
@@ -209,5 +217,5 @@ def _ending(one: Checked, url: str | None) -> Iterator[str]:
     missing = sum(line.status == "not measured" for line in one.lines)
     if missing:
         yield f"{missing} rules could not be measured; text needs the extra `ocr`."
-    stopping = sum(line.stops for line in one.lines)
-    yield f"{stopping} of {len(one.lines)} rules are broken." if stopping else "No rule is broken."
+    failed, asked = (sum(line.status == status for line in one.lines) for status in ("fail", "review"))
+    yield f"Of {len(one.lines)} rules {failed} are broken, {asked} need a person's eye."

@@ -85,7 +85,7 @@ def _reasons(ledger: Ledger) -> Counter[str]:
             stopped = [error.quality for error in result.errors if error.quality]
             waiting = [output.quality for output in result.outputs if output.quality.verdict is Verdict.REVIEW]
             for quality in (*stopped, *waiting):
-                reasons.update({rule.rule for rule in quality.rules if not rule.passed})
+                reasons.update({one.rule for one in quality.rules if not one.passed and one.severity != "advice"})
             if not result.outputs and entry.code and not stopped:
                 reasons[entry.code] += 1
         reasons.update(letter.code for letter in entry.dead[:1])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: Each is a module beside this one with `add_arguments(parser)` and `run(options) -> figures`.
-TASKS = ("masks", "classes", "quality", "restoration", "inpainting", "styles", "recognition")
+TASKS = ("masks", "classes", "quality", "restoration", "inpainting", "styles", "recognition", "watermarks")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

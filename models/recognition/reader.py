@@ -24,6 +24,8 @@ from models.pictures import Mask, Picture
 _LOG = logging.getLogger(__name__)
 #: Longer side at which text is sought, in pixels: more costs time, less loses small print.
 _SIDE = 960
+#: Confidence from which a line counts as read.
+_LEGIBLE = 0.6
 _NETS = {
     "Det.model_path": "PP-OCRv6_det_small.onnx",
     "Cls.model_path": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
@@ -149,6 +151,11 @@ def open_reader(*, limit_s: float = 5.0, threads: int = 1) -> Reader:
 
 def _shares(box: NDArray[Any], size: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
     return tuple((round(float(x) / size[0], 4), round(float(y) / size[1], 4)) for x, y in box)
+
+
+def legible(line: TextLine) -> bool:
+    """Whether this is text: single signs, and what is hardly legible, are mostly pattern of the ground."""
+    return line.confidence >= _LEGIBLE and sum(sign.isalnum() for sign in line.text) > 1
 
 
 def share_inside(line: TextLine, mask: Mask) -> float:

@@ -12,14 +12,13 @@ from models.product import ProductModel
 from models.recognition.attributes import AttributeModel, Told
 from models.recognition.facts import ColourFact, Evidence, Facts
 from models.recognition.palette import main_colours
-from models.recognition.reader import NoReader, Reader, Reading, TextLine, share_inside
+from models.recognition.reader import NoReader, Reader, Reading, legible, share_inside
 from models.registry.sources import Place, Source
 
 #: Raise it when colours or their names may change.
 PALETTE = "palette 1.0"
 #: Text of which less lies on the product was not printed on it.
 _ON_PRODUCT = 0.7
-_LEGIBLE = 0.6
 
 
 class Sight(Protocol):
@@ -121,15 +120,10 @@ class Recogniser:
             colours=colour_facts(picture, sight.mask),
             text=tuple(text),
         )
-        beside = [line for line, share in inside.items() if share < _ON_PRODUCT and _is_text(line)]
+        beside = [line for line, share in inside.items() if share < _ON_PRODUCT and legible(line)]
         return Recognition(
             facts=facts, reading=reading, beside=tuple(line.text for line in beside), embedding=told.embedding
         )
-
-
-def _is_text(line: TextLine) -> bool:
-    """Single signs, and what is hardly legible, are mostly pattern of the ground."""
-    return line.confidence >= _LEGIBLE and sum(sign.isalnum() for sign in line.text) > 1
 
 
 def colour_facts(picture: Picture, mask: Mask) -> tuple[ColourFact, ...]:

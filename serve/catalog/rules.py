@@ -85,7 +85,7 @@ class Rules(BaseModel):
             yield Finding("aspect", self.aspect, holds, round(ratio, 4), f"{self.aspect.value} within 1 %")
         if self.colour is not None:
             same = None if facts.colour is None else facts.colour == self.colour.value
-            yield Finding("colour", self.colour, same, facts.colour, f"{self.colour.value} bit")
+            yield Finding("colour", self.colour, same, facts.colour, self.colour.value)
         if self.forbidden is not None:
             for thing in self.forbidden.value:
                 yield _forbidden(thing, self.forbidden, facts)

@@ -19,7 +19,7 @@ from models.cutout import Cutout
 from models.pictures import Picture
 from models.quality.measures import measure as measured_with
 from models.quality.overlays import border_of, watermark_of, whiteness_of
-from models.recognition.reader import Reader, ReadingState
+from models.recognition.reader import Reader, ReadingState, legible
 from serve.catalog.facts import ImageFacts
 from serve.errors import CorruptImage, ServeError
 from serve.images.decoding import FORMATS, DecodeLimits, decode
@@ -29,8 +29,6 @@ from serve.interfaces import FetchedBytes
 MEASURING_LIMITS = DecodeLimits(min_side=1)
 #: A cut-out below this confidence has found nothing that could be measured.
 _FOUND = 0.05
-#: Lines that were read with less confidence are no text.
-_LEGIBLE = 0.6
 #: A background is plain where nine tenths of the frame's edge are this close to its median, in levels.
 _PLAIN, _PLAIN_SHARE = 8, 0.9
 _SOURCE_TYPE = re.compile(rb"newscodes/digitalsourcetype/([A-Za-z]{1,64})")
@@ -159,4 +157,4 @@ def _lines(pixels: Picture, reader: Reader | None) -> int | None:
     reading = reader.read(pixels)
     if reading.state is not ReadingState.READ:
         return None
-    return sum(line.confidence >= _LEGIBLE for line in reading.lines)
+    return sum(legible(line) for line in reading.lines)

@@ -82,6 +82,9 @@ def scripts(system: System) -> dict[str, Callable[[str], Script]]:
         "unknown channel": lambda listing: Script().event(
             listing, images=photos(good), destination_profiles=["no-such-channel"]
         ),
+        "no picture can suit its channel": lambda listing: Script().event(
+            listing, images=photos(good), recipe="scenes", destination_profiles=["amazon-main"]
+        ),
         "40 images": lambda listing: Script().event(listing, images=photos(*many)),
         "address cannot be reached": one(f"http://{system.dead_origin}/photo.jpg"),
         "photo is not there (404)": one(server.url("missing.jpg")),

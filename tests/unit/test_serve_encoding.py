@@ -56,6 +56,13 @@ def test_colours_survive(name: str) -> None:
     assert image.flags == ()
 
 
+def test_noise_that_needs_more_than_a_byte_per_pixel_is_encoded_too() -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (400, 600, 3), dtype=np.uint8)
+    body = encode(noise, "jpeg", PROVENANCE, quality=94).body
+    assert len(body) > 600 * 400
+    assert decode(FetchedBytes(body=body, sha256=""), "x").pixels.shape == (400, 600, 3)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_provenance_stands_in_the_final_bytes(name: str, photo: Picture) -> None:
     assert read_provenance(encode(photo, name, PROVENANCE).body) == PROVENANCE

@@ -12,6 +12,7 @@ from PIL import Image
 
 from models.cutout import GrabCut
 from serve.catalog.catalog import Catalog
+from serve.catalog.figure import Figure
 from serve.catalog.loader import load_catalog
 from serve.catalog.quality import QualityRules, recorded_measurements
 from serve.catalog.recipe import Variant
@@ -303,6 +304,40 @@ def test_an_event_bound_for_walmart_gets_its_size_and_passes_all_of_its_rules(tm
     found = catalog.channels["walmart"].check(facts)
     assert [rule.rule for rule in found if not rule.passed] == []
     assert "address_query" in {rule.rule for rule in found}
+
+
+def test_a_byte_limit_takes_quality_first_then_pixels_and_says_so(tmp_path: Path) -> None:
+    catalog = larger_shop(1000)
+    shop = catalog.channels["shopify"]
+
+    def limited(count: int) -> Catalog:
+        channel = shop.model_copy(update={"max_bytes": Figure(value=count)})
+        return replace(catalog, channels={**catalog.channels, "shopify": channel})
+
+    with small_studio(PHOTOS, tmp_path, catalog=limited(12_000)) as studio:
+        # One colour: a kilobyte of tables and provenance, and less than a byte per block.
+        (free,) = run(studio, item("a", recipe="shop")).outputs
+        studio.editions.swap(replace(studio.editions.current, catalog=limited(free.bytes - 1000)))
+        studio.paint.version = "2"
+        (less,) = run(studio, item("a", recipe="shop", offset=1, revision=2)).outputs
+        studio.editions.swap(replace(studio.editions.current, catalog=limited(500)))
+        studio.paint.version = "3"
+        none = run(studio, item("a", recipe="shop", offset=2, revision=3))
+    assert (free.width, free.adapted) == (1000, [])
+    assert less.bytes <= free.bytes - 1000
+    assert less.width < 1000
+    assert less.adapted == [f"size 1000x1000 -> {less.width}x{less.height} for at most {free.bytes - 1000} bytes"]
+    assert (none.outcome, none.code) == (Outcome.FAILED, "output_too_large")
+
+
+def test_a_preview_shows_why_a_variant_is_for_no_channel(studio: SmallStudio) -> None:
+    catalog = small_catalog()
+    scene = {"name": "wood", "operations": [{"op": "scene", "scene": "wood"}], "channels": ["walmart"]}
+    recipe = catalog.recipes["pair"].model_copy(update={"variants": [Variant.model_validate(scene)]})
+    studio.editions.swap(replace(studio.editions.current, catalog=replace(catalog, recipes={"pair": recipe})))
+    (shown,) = asyncio.run(studio.previewer.preview(garment(), "pair")).images
+    assert shown.data_url is None
+    assert shown.error == "walmart: a pure white background, and the scene 'wood' has none"
 
 
 def test_a_stage_failure_stays_with_its_variant(studio: SmallStudio) -> None:
