@@ -220,7 +220,6 @@ class SourceChanged(SourceError):
     """The photo at the address is not the one that the event names by its hash, version or ETag."""
 
     code = "source_changed"
-    retry = RetryClass.DELAYED
 
 
 class UnsupportedFormat(SourceError):

@@ -35,7 +35,7 @@ class ServeSettings(BaseSettings):
     fetch_read_timeout_s: float = Field(default=5.0, gt=0, description="Seconds that a photo's server may be silent.")
     fetch_per_host: int = Field(default=4, ge=1, description="Photos that a replica fetches from one host at once.")
     fetch_trip_after: int = Field(
-        default=5, ge=1, description="Fetches in a row without an answer after which a host is left alone for a while."
+        default=4, ge=1, description="Fetches in a row without an answer after which a host is left alone for a while."
     )
     fetch_rest_s: float = Field(
         default=15.0, gt=0, description="Seconds that a host is left alone at first; up to 16 times as long later."

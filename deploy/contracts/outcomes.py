@@ -48,6 +48,7 @@ CASES: tuple[Case, ...] = (
     _answer("photo is not there (404)", Outcome.FAILED, "source_not_found", "not tried again"),
     _answer("private address", Outcome.FAILED, "address_refused", "no connection is made"),
     _answer("photo has too many bytes", Outcome.FAILED, "source_too_large", "cut off at 25 MiB"),
+    _answer("photo with another hash than the event says", Outcome.FAILED, "source_changed", "not worked on"),
     _answer("truncated or damaged photo", Outcome.FAILED, "corrupt_image", "never repaired by guessing"),
     _answer("300-megapixel header", Outcome.FAILED, "too_many_pixels", "refused before its pixels are decoded"),
     _answer("text file named .jpg", Outcome.FAILED, "unsupported_format", "the content counts, not the name"),

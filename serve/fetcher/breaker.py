@@ -14,7 +14,7 @@ class BreakerRules:
     """When a host rests, and for how long."""
 
     #: Failures in a row, without an answer between them and all within `window_s`.
-    trip_after: int = 5
+    trip_after: int = 4
     window_s: float = 60.0
     #: The first rest; each further one is twice as long, up to the longest.
     rest_s: float = 15.0

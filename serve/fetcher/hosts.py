@@ -1,7 +1,7 @@
 """Each host of photos by itself: how many fetches at once, and whether it rests because it does not answer.
 
 A host that hangs can hold only a few places, and after a few vain fetches none, so that photos of other hosts pass it.
-Hosts are kept in memory up to a number; those that were not used for longest are forgotten first.
+A host is a name with its port. They are kept in memory up to a number; the ones unused for longest are forgotten first.
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from serve.errors import AddressRefused, SourceNotFound, SourceTooLarge, SourceUnreachable
+from serve.fetcher.address import origin
 from serve.fetcher.cache import KeptSource
 from serve.fetcher.coding import decoded
 from serve.fetcher.connecting import METER, GuardedBackend, Meter, Resolver
@@ -64,7 +65,7 @@ class HttpSource:
         """The photo, or the word that the kept one still holds; raise `SourceError` kinds."""
         target = self._screened(url)
         for _ in range(self._policy.max_redirects + 1):
-            async with self.hosts.visit(target.host, deadline) as visit:
+            async with self.hosts.visit(origin(target.host, target.port or 0), deadline) as visit:
                 answer = await self._asked(target, kept, visit)
             if isinstance(answer, Answer):
                 return answer

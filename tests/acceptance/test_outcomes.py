@@ -89,6 +89,9 @@ def scripts(system: System) -> dict[str, Callable[[str], Script]]:
         "address cannot be reached": one(f"http://{system.dead_origin}/photo.jpg"),
         "photo is not there (404)": one(server.url("missing.jpg")),
         "private address": one(private),
+        "photo with another hash than the event says": lambda listing: Script().event(
+            listing, images=[{"url": good, "sha256": "0" * 64}]
+        ),
         "truncated or damaged photo": one(truncated),
         "300-megapixel header": one(bomb),
         "text file named .jpg": one(text),

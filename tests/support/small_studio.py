@@ -138,10 +138,12 @@ class DictFetcher:
 
     photos: Mapping[str, bytes | ServeError]
     asked: list[str] = field(default_factory=list)
+    owners: list[SourceOwner | None] = field(default_factory=list)
     first: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def fetch(self, url: str, *, owner: SourceOwner | None = None, sha256: str | None = None) -> FetchedBytes:
         self.asked.append(url)
+        self.owners.append(owner)
         self.first.set()
         body = self.photos.get(url)
         if body is None:

@@ -135,6 +135,7 @@ def test_more_bytes_than_announced_are_not_taken() -> None:
         (gzip.compress(b"\0" * 50_000_000) * 3, "x-gzip", SourceTooLarge),
         (PHOTO, "compress", UnsupportedFormat),
     ],
+    ids=["nested", "parameter", "cut", "head alone", "zlib cut", "nothing", "zlib bomb", "gzip bomb", "unknown"],
 )
 def test_content_codings_that_hide_something_are_refused(body: bytes, coding: str, kind: type[ServeError]) -> None:
     with pytest.raises(kind):

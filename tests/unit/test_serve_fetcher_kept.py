@@ -12,7 +12,7 @@ from serve.fetcher.cache import SourceCache
 from serve.fetcher.fetcher import SourceFetcher
 from serve.fetcher.policy import FetchPolicy
 from serve.interfaces import FetchedBytes, SourceOwner
-from serve.schemas.listing import EventType
+from serve.schemas.exchange import EnrichItem
 from serve.schemas.outcome import Outcome
 from tests.support.photos import garment
 from tests.support.small_studio import SmallStudio, item, small_studio
@@ -182,7 +182,7 @@ def test_bytes_other_than_those_of_the_event_are_refused(cache: SourceCache) -> 
             for other in (hashlib.sha256(b"other").hexdigest(), digest[:-1], "", "no hash"):
                 with pytest.raises(SourceChanged) as caught:
                     await fetch(sha256=other)
-                assert caught.value.info().retry is RetryClass.DELAYED
+                assert caught.value.info().retry is RetryClass.PERMANENT
 
     played(cache, play)
 
@@ -193,21 +193,21 @@ def studio(tmp_path: Path) -> Iterator[SmallStudio]:
         yield built
 
 
-def with_hash(sha256: str, *, final: bool) -> object:
+def with_hash(sha256: str) -> EnrichItem:
     event = item("a")
     images = [event.listing.images[0].model_copy(update={"sha256": sha256})]
     listing = event.listing.model_copy(update={"images": images})
-    return event.model_copy(update={"listing": listing, "final": final, "event_type": EventType.CREATED})
+    return event.model_copy(update={"listing": listing})
 
 
 def test_the_hash_of_an_event_holds_for_its_photo(studio: SmallStudio) -> None:
-    with pytest.raises(SourceChanged):
-        asyncio.run(studio.pipeline.answer(with_hash("0" * 64, final=False)))  # type: ignore[arg-type]
-    result = asyncio.run(studio.pipeline.answer(with_hash("0" * 64, final=True)))  # type: ignore[arg-type]
+    result = asyncio.run(studio.pipeline.answer(with_hash("0" * 64)))
     assert (result.outcome, result.code, result.outputs) == (Outcome.FAILED, "source_changed", [])
 
 
 @pytest.mark.parametrize("given", ["", hashlib.sha256(garment((200, 30, 30), 1)).hexdigest()])
 def test_a_photo_with_its_own_hash_or_none_is_worked_on(studio: SmallStudio, given: str) -> None:
-    result = asyncio.run(studio.pipeline.answer(with_hash(given, final=True)))  # type: ignore[arg-type]
+    result = asyncio.run(studio.pipeline.answer(with_hash(given)))
     assert result.outcome is Outcome.ENRICHED
+    listing = item("a").listing
+    assert studio.fetcher.owners == [SourceOwner(tenant=listing.tenant_id, listing=listing.listing_id)]

@@ -1,6 +1,10 @@
-"""The URL guard: every spelling of a closed address is refused, and nobody reads another host than was checked."""
+"""The URL guard: every spelling of a closed address is refused, and nobody reads another host than was checked.
+
+`VITRINE_SOAK_EXAMPLES` sets the number of examples of the fuzz.
+"""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,7 +15,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from serve.errors import AddressRefused, SourceUnreachable
@@ -40,6 +44,9 @@ CLOSED_V4 = [
 ]
 CLOSED_V6 = ["::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fc00::/7", "fe80::/10"]
 LOOKALIKES = {"fullwidth": 0xFF10, "circled": None, "bold": 0x1D7CE, "arabic": 0x0660}
+
+
+FUZZ = settings(max_examples=int(os.environ.get("VITRINE_SOAK_EXAMPLES", "300")))
 
 
 def public(host: str, port: int) -> list[str]:
@@ -82,6 +89,7 @@ def spelled(draw: st.DrawFn, addresses: st.SearchStrategy[IPv4Address]) -> tuple
     return text + draw(st.sampled_from(["", "."])), address
 
 
+@FUZZ
 @given(spelled(closed_v4()))
 def test_a_closed_ipv4_address_is_refused_in_every_spelling(case: tuple[str, IPv4Address]) -> None:
     text, address = case
@@ -91,6 +99,7 @@ def test_a_closed_ipv4_address_is_refused_in_every_spelling(case: tuple[str, IPv
     assert verdict.addresses == (str(address),)
 
 
+@FUZZ
 @given(spelled(st.ip_addresses(v=4)))
 def test_only_the_plain_spelling_of_a_public_ipv4_address_passes(case: tuple[str, IPv4Address]) -> None:
     text, address = case
@@ -98,6 +107,7 @@ def test_only_the_plain_spelling_of_a_public_ipv4_address_passes(case: tuple[str
     assert verdict.allowed == (text == str(address) and refusal(str(address)) is None)
 
 
+@FUZZ
 @given(spelled(st.ip_addresses(v=4)))
 def test_numbers_are_read_as_the_system_reads_them(case: tuple[str, IPv4Address]) -> None:
     text = case[0].removesuffix(".")
@@ -336,6 +346,7 @@ def urls() -> st.SearchStrategy[str]:
 answers = st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=10), st.none(), st.integers(), st.binary()))
 
 
+@FUZZ
 @given(urls(), st.one_of(answers, st.sampled_from([OSError(), UnicodeError(), RuntimeError(), KeyError("x")])))
 def test_the_guard_answers_whatever_it_is_asked(url: str, found: object) -> None:
     def resolver(host: str, port: int) -> list[str]:
@@ -367,6 +378,7 @@ def seen_by_others(url: str) -> list[tuple[str, int]]:
     return [(str(IPv6Address(host)) if ":" in host else host, port) for host, port in seen]
 
 
+@FUZZ
 @given(urls())
 def test_no_other_reader_sees_another_host_in_an_allowed_url(url: str) -> None:
     verdict = check(url, public)
@@ -407,6 +419,7 @@ def wire() -> Iterator[tuple[asyncio.Runner, HttpSource, Wire, list[str]]]:
         yield runner, source, wire, asked
 
 
+@FUZZ
 @given(urls())
 def test_the_http_library_connects_to_what_was_checked_and_nowhere_else(
     wire: tuple[asyncio.Runner, HttpSource, Wire, list[str]], url: str
