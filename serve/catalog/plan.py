@@ -62,6 +62,12 @@ def source_type_of(variant: Variant) -> str:
     return max((operation.digital_source_type for operation in variant.operations), key=_MADE_BY_A_MODEL.index)
 
 
+def stronger_source_type(chain: str, declared: str | None) -> str:
+    """The code of an output whose source photo calls itself `declared`: a crop of a model's picture stays one."""
+    known = [code for code in (chain, declared) if code in _MADE_BY_A_MODEL]
+    return max(known, key=_MADE_BY_A_MODEL.index, default=chain)
+
+
 def plan(
     recipe: Recipe,
     *,

@@ -23,6 +23,7 @@ from serve.development import LocalDevelopment
 from serve.edition import Edition, Editions
 from serve.errors import ServeError, SourceNotFound, StageFailed
 from serve.images.decoding import DecodeLimits
+from serve.images.finishing import Finisher
 from serve.index import SqlIndex
 from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure
 from serve.metrics import PrometheusMetrics
@@ -176,6 +177,7 @@ def small_studio(
     wrap_index: Callable[[SqlIndex], SqlIndex] = lambda index: index,
     max_images: int = 24,
     photo_wait_s: float = 60,
+    finisher: Finisher | None = None,
 ) -> Iterator[SmallStudio]:
     """Build the pipeline; the SQLite file in `folder` outlives it."""
     catalog = catalog or small_catalog()
@@ -191,7 +193,11 @@ def small_studio(
     images, working_bytes = Budget(3), Budget(2**24)
     with ThreadPoolExecutor(4) as threads:
         darkroom = Darkroom(
-            development=LocalDevelopment(slots), threads=threads, limits=DecodeLimits(), working_bytes=working_bytes
+            development=LocalDevelopment(slots),
+            threads=threads,
+            limits=DecodeLimits(),
+            working_bytes=working_bytes,
+            finisher=finisher or Finisher(),
         )
         production = Production(
             fetcher=fetcher,
