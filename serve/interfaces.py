@@ -40,6 +40,8 @@ class SourceImage:
     format: str
     #: What had to be mended on the way: `icc_converted`, `icc_broken`, `alpha_flattened`, `orientation_applied`, ...
     flags: tuple[str, ...] = ()
+    #: What the file said of its rights and origin, by the names in `images/notices.py`; texts of strangers, cleaned.
+    notices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

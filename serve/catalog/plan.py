@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serve.catalog.channel import Channel
 from serve.catalog.marks import NO_MARKS, MarkPolicy, Marks, marks_for
@@ -40,6 +40,11 @@ class PlannedShot:
     marks: Marks = NO_MARKS
     #: Why this output cannot be made at all; known before anything is computed.
     refusal: MarkImpossible | None = None
+    #: What the settings say about marks, and the listing's locale, for when the source photo is known.
+    policy: MarkPolicy = _NO_POLICY
+    locale: str | None = None
+    #: What the source photo says of its own making, an IPTC code; None before it was decoded.
+    declared: str | None = None
 
     @property
     def max_bytes(self) -> int | None:
@@ -54,7 +59,15 @@ class PlannedShot:
     @property
     def digital_source_type(self) -> str:
         """The IPTC code of the finished image."""
-        return source_type_of(self.variant)
+        return stronger_source_type(source_type_of(self.variant), self.declared)
+
+    def from_source(self, declared: str | None) -> "PlannedShot":
+        """The same output of a photo that calls itself `declared`: of a model's picture a model's picture is made."""
+        told = replace(self, declared=declared)
+        if told.digital_source_type == self.digital_source_type or self.refusal is not None:
+            return told
+        marks, refusal = _marks(self.channels, told.digital_source_type, self.variant, self.policy, self.locale)
+        return replace(told, marks=marks, refusal=refusal)
 
 
 def source_type_of(variant: Variant) -> str:
@@ -102,11 +115,9 @@ def plan_shot(
     `locale` is the listing's; it chooses the words of a visible label and enters the key through them alone.
     """
     ordered = tuple(sorted(channels, key=lambda channel: channel.channel))
-    marks, refusal = NO_MARKS, None
-    try:
-        marks = marks_for(ordered, source_type_of(variant), variant.size, policy, locale)
-    except MarkImpossible as error:
-        refusal = error
+    marks, refusal = _marks(ordered, source_type_of(variant), variant, policy, locale)
+    # The photo may turn out to be a model's picture, so the key covers what would be marked then.
+    if_made, _ = _marks(ordered, "trainedAlgorithmicMedia", variant, policy, locale)
     identity: dict[str, object] = {
         "scheme": KEY_SCHEME,
         "source": source_sha256,
@@ -117,7 +128,7 @@ def plan_shot(
         "channels": [channel.ref for channel in ordered],
         "models": [[model.name, model.version] for model in models],
     }
-    if marked := marks.identity():
+    if marked := {**marks.identity(), **if_made.identity()}:
         identity["marks"] = marked
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
@@ -129,4 +140,15 @@ def plan_shot(
         seed=int(digest[:8], 16) & 0x7FFFFFFF,
         marks=marks,
         refusal=refusal,
+        policy=policy,
+        locale=locale,
     )
+
+
+def _marks(
+    channels: Sequence[Channel], source_type: str, variant: Variant, policy: MarkPolicy, locale: str | None
+) -> tuple[Marks, MarkImpossible | None]:
+    try:
+        return marks_for(channels, source_type, variant.size, policy, locale), None
+    except MarkImpossible as error:
+        return NO_MARKS, error

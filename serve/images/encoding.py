@@ -102,7 +102,7 @@ def _save(image: Image.Image, format: str, packet: bytes, quality: int) -> bytes
     full = quality >= FULL_COLOUR_QUALITY
     match format:
         case "jpeg":
-            return _save_jpeg(image, packet, quality, full)
+            buffer = _save_jpeg(image, packet, quality, "4:4:4" if full else "4:2:0")
         case "png":
             text = PngImagePlugin.PngInfo()
             text.add_itxt("XML:com.adobe.xmp", packet.decode())
@@ -124,9 +124,8 @@ def _save(image: Image.Image, format: str, packet: bytes, quality: int) -> bytes
     return buffer.getvalue()
 
 
-def _save_jpeg(image: Image.Image, packet: bytes, quality: int, full: bool) -> bytes:
-    sampling = "4:4:4" if full else "4:2:0"
-    # For optimised tables Pillow keeps room for one byte per pixel; noise needs more and goes without them.
+def _save_jpeg(image: Image.Image, packet: bytes, quality: int, subsampling: str) -> io.BytesIO:
+    """Pillow's room for optimised tables is one byte per pixel; what is mostly noise needs more and goes without."""
     for optimize in (True, False):
         buffer = io.BytesIO()
         try:
@@ -134,7 +133,7 @@ def _save_jpeg(image: Image.Image, packet: bytes, quality: int, full: bool) -> b
                 buffer,
                 "JPEG",
                 quality=quality,
-                subsampling=sampling,
+                subsampling=subsampling,
                 optimize=optimize,
                 icc_profile=SRGB_PROFILE,
                 xmp=packet,
@@ -144,7 +143,7 @@ def _save_jpeg(image: Image.Image, packet: bytes, quality: int, full: bool) -> b
                 raise
         else:
             break
-    return buffer.getvalue()
+    return buffer
 
 
 def _srgb_profile() -> bytes:

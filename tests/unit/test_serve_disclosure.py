@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from serve import darkroom
 from serve.catalog.catalog import Catalog
 from serve.catalog.loader import load_catalog
 from serve.catalog.marks import MarkPolicy
@@ -14,6 +16,7 @@ from serve.images import finishing
 from serve.images.credentials import Signer
 from serve.images.finishing import Finisher
 from serve.images.inspection import inspect
+from serve.interfaces import SourceImage
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
 from tests.support.certificates import chain
@@ -128,3 +131,31 @@ def test_a_mark_that_is_lost_on_the_way_stores_nothing(
         assert result.outputs == []
         assert {error.code for error in result.errors} == {"stage_failed"}
         assert studio.store._objects == {}  # type: ignore[attr-defined]
+
+
+def test_a_photo_that_calls_itself_a_models_stays_one(
+    tmp_path: Path, catalog: Catalog, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crop of a model's picture must not turn into a photo."""
+    decoded = darkroom.decode
+
+    def telling(*args: Any) -> SourceImage:
+        return replace(decoded(*args), notices={"digital_source_type": ("trainedAlgorithmicMedia",)})
+
+    monkeypatch.setattr(darkroom, "decode", telling)
+    with small_studio(PHOTOS, tmp_path, catalog=catalog, finisher=finisher) as studio:
+        (plain,) = [one for one in run(studio).outputs if one.variant == "plain"]
+        assert plain.digital_source_type == "trainedAlgorithmicMedia"
+        assert plain.marks == ["label", "aigc", "watermark", "c2pa"]
+        found = inspect(studio.store.get(plain.key), secret=b"tests")
+        assert found is not None
+        assert (found.source_type, found.label_stands_out) == ("trainedAlgorithmicMedia", True)
+        again = run(studio, offset=1, event_id="other", listing_id="L2")
+        assert {one.digital_source_type for one in again.outputs} == {"trainedAlgorithmicMedia"}
+        # With a channel that forbids text, nothing may be made of it.
+        refused = run(studio, offset=2, event_id="third", listing_id="L3", destination_profiles=["ebay"])
+        assert refused.outputs == []
+        assert {(error.variant, error.code) for error in refused.errors} == {
+            ("drawn", "mark_impossible"),
+            ("plain", "mark_impossible"),
+        }
