@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from serve.catalog.marks import Marks
+from serve.images.encoding import encode
 from serve.images.finishing import Finisher
 from serve.images.inspection import MEANINGS, inspect
 from serve.images.leftovers import leftovers, tail_bytes
@@ -94,6 +95,13 @@ def test_a_label_that_was_painted_over_is_told(photo: Picture) -> None:
     found = inspect(saved(Image.new("RGB", size, "grey"), "PNG", pnginfo=text))
     assert found is not None
     assert found.label_stands_out is False
+
+
+def test_a_label_in_letters_that_we_lack_is_not_judged(photo: Picture) -> None:
+    told = Provenance(digital_source_type="composite", models=(), seed=1, key="k", label="人工智能")
+    found = inspect(encode(photo, "png", told).body)
+    assert found is not None
+    assert found.label_stands_out is None
 
 
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "AVIF"])
