@@ -1,6 +1,9 @@
 """Content Credentials: signed with a chain of our own, read back by the library, broken by any change."""
 
 import io
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -123,3 +126,35 @@ def test_without_the_extra_one_is_told_so(monkeypatch: pytest.MonkeyPatch, plain
         Signer(chain().certificates, chain().key)
     with pytest.raises(CredentialsUnready, match="extra `c2pa`"):
         read_credentials(plain["png"], "image/png")
+
+
+class _Counting(BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+def test_a_manifest_elsewhere_is_never_fetched() -> None:
+    """A stranger's file may name any address as the place of its manifest."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Counting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" '
+        f'dcterms:provenance="http://127.0.0.1:{server.server_port}/manifest.c2pa"/></rdf:RDF></x:xmpmeta>'
+    )
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(buffer, "JPEG", xmp=packet.encode())
+    try:
+        found = read_credentials(buffer.getvalue(), "image/jpeg")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert _Counting.asked == []
+    assert found is None or not found.valid
+    # The library saw the address, so it would have asked.
+    assert "remote" in str(found).lower()
