@@ -136,6 +136,11 @@ class Darkroom:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
+def declared_type(source: SourceImage) -> str | None:
+    """What the photo's own metadata says of its making, an IPTC code; whoever lies there has to answer for it."""
+    return next(iter(source.notices.get("digital_source_type", ())), None)
+
+
 def room_for(source: SourceImage, planned: Sequence[PlannedShot]) -> int:
     """Bytes that the photo and its outputs take while they are worked on."""
     outputs = sum(one.variant.size[0] * one.variant.size[1] for one in planned)

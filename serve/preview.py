@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from serve.batching.budget import Budget
 from serve.catalog.fitting import fit_recipe
 from serve.catalog.plan import PlannedShot, plan
-from serve.darkroom import Darkroom, room_for
+from serve.darkroom import Darkroom, declared_type, room_for
 from serve.edition import Editions
 from serve.errors import FaceBlurFailed, RequestError, ServeError
 from serve.interfaces import Caller, FetchedBytes, Shot, ShotFailure
@@ -57,12 +57,15 @@ class Previewer:
             for one in fitting.refusals
             if not variants or one.variant in variants
         ]
-        refused += [PreviewImage(variant=one.variant.name, error=one.refusal.message) for one in planned if one.refusal]
+        refused += [_refusal(one) for one in planned if one.refusal]
         planned = [one for one in planned if one.refusal is None]
         # A person waits for it, who goes away when it takes too long: that cancels it.
         caller = Caller(_NO_TENANT, deadline=float("inf"))
         async with self.images.take(1, caller.tenant):
             source = await self.darkroom.decode(fetched, "preview", timings)
+            planned = [one.from_source(declared_type(source)) for one in planned]
+            refused += [_refusal(one) for one in planned if one.refusal]
+            planned = [one for one in planned if one.refusal is None]
             async with self.darkroom.working_bytes.take(room_for(source, planned), caller.tenant):
                 if hides_faces:
                     if edition.faces is None:
@@ -89,3 +92,7 @@ class Previewer:
             return PreviewImage(variant=name, error=error.message, quality=shot.quality)
         url = f"data:{encoded.content_type};base64,{base64.b64encode(encoded.body).decode()}"
         return PreviewImage(variant=name, data_url=url, quality=quality)
+
+
+def _refusal(planned: PlannedShot) -> PreviewImage:
+    return PreviewImage(variant=planned.variant.name, error=planned.refusal.message if planned.refusal else None)

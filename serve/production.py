@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from serve.batching.budget import Budget
 from serve.catalog.plan import PlannedShot, plan
-from serve.darkroom import Darkroom, facts_of, judged_again, room_for
+from serve.darkroom import Darkroom, declared_type, facts_of, judged_again, room_for
 from serve.errors import ObjectBusy
 from serve.images.encoding import Encoded
 from serve.images.phash import phash
@@ -103,6 +103,8 @@ class Production:
             source = await self._darkroom.fingerprint(decoded)
             if source.phash is None or not photo.passes_policy(source.phash):
                 return
+            todo = [one.from_source(declared_type(source)) for one in todo]
+            todo = [one for one in todo if not _refused(photo, one)]
             async with self._darkroom.working_bytes.take(room_for(source, todo), photo.caller.tenant):
                 self._tell_load()
                 with photo.noting("faces"):
@@ -169,6 +171,7 @@ class Production:
         return record if stored is not None and stored.sha256 == record.sha256 else None
 
     def _reuse(self, photo: Photo, planned: PlannedShot, record: Output) -> None:
+        planned = planned.from_source(record.digital_source_type)
         facts = facts_of(
             planned,
             record.quality,
@@ -203,7 +206,7 @@ class Production:
 def _refused(photo: Photo, planned: PlannedShot) -> bool:
     """Whether the plan itself says no to an output; then it stands in the report."""
     if planned.refusal is not None:
-        photo.report.fail(photo.image_id, planned.variant.name, "encode", planned.refusal)
+        photo.report.fail(photo.image_id, planned.variant.name, "plan", planned.refusal)
     return planned.refusal is not None
 
 

@@ -41,7 +41,7 @@ def _inspect(
     found: list[tuple[str, Inspection | None]] = []
     for name in images:
         body = _from_store(name, _store_settings(settings, state)) if name.startswith("s3://") else _from_file(name)
-        found.append((name, inspect(body, secret=secret)))
+        found.append((name, inspect(body, secret=secret, face=settings.label_font)))
     if as_json:
         print_json([facts(name, one) for name, one in found])
     else:

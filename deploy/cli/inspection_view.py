@@ -84,6 +84,8 @@ def _rows(one: Inspection) -> Iterator[Row]:
 def _label(one: Inspection) -> Text:
     if one.provenance is None or one.provenance.label is None:
         return _NONE
+    if one.label_contrast is None:
+        return Text(f"{one.provenance.label}: not looked for, VITRINE_SERVE_LABEL_FONT has its letters", style="yellow")
     words = f"{one.provenance.label}, contrast {one.label_contrast} : 1"
     return _good(words) if one.label_stands_out else _bad(f"{one.provenance.label}: not to be seen")
 

@@ -44,6 +44,11 @@ class PlannedShot:
     marks: Marks = NO_MARKS
     #: Why this output cannot be made at all; known before anything is computed.
     refusal: MarkImpossible | None = None
+    #: What the settings say about marks, and the listing's locale, for when the source photo is known.
+    policy: MarkPolicy = _NO_POLICY
+    locale: str | None = None
+    #: What the source photo says of its own making, an IPTC code; None before it was decoded.
+    declared: str | None = None
 
     @property
     def max_bytes(self) -> int | None:
@@ -58,12 +63,26 @@ class PlannedShot:
     @property
     def digital_source_type(self) -> str:
         """The IPTC code of the finished image."""
-        return source_type_of(self.variant)
+        return stronger_source_type(source_type_of(self.variant), self.declared)
+
+    def from_source(self, declared: str | None) -> "PlannedShot":
+        """The same output of a photo that calls itself `declared`: of a model's picture a model's picture is made."""
+        told = replace(self, declared=declared)
+        if told.digital_source_type == self.digital_source_type or self.refusal is not None:
+            return told
+        marks, refusal = _marks(self.channels, told.digital_source_type, self.variant, self.policy, self.locale)
+        return replace(told, marks=marks, refusal=refusal)
 
 
 def source_type_of(variant: Variant) -> str:
     """The IPTC code of what a chain makes of a photo: what a model drew in stays marked so, whatever follows."""
     return max((operation.digital_source_type for operation in variant.operations), key=_MADE_BY_A_MODEL.index)
+
+
+def stronger_source_type(chain: str, declared: str | None) -> str:
+    """The code of an output whose source photo calls itself `declared`: a crop of a model's picture stays one."""
+    known = [code for code in (chain, declared) if code in _MADE_BY_A_MODEL]
+    return max(known, key=_MADE_BY_A_MODEL.index, default=chain)
 
 
 def plan(
@@ -107,11 +126,9 @@ def plan_shot(
     `locale` is the listing's; it chooses the words of a visible label and enters the key through them alone.
     """
     ordered = tuple(sorted(channels, key=lambda channel: channel.channel))
-    marks, refusal = NO_MARKS, None
-    try:
-        marks = marks_for(ordered, source_type_of(variant), variant.size, policy, locale)
-    except MarkImpossible as error:
-        refusal = error
+    marks, refusal = _marks(ordered, source_type_of(variant), variant, policy, locale)
+    # The photo may turn out to be a model's picture, so the key covers what would be marked then.
+    if_made, _ = _marks(ordered, "trainedAlgorithmicMedia", variant, policy, locale)
     identity: dict[str, object] = {
         "scheme": KEY_SCHEME,
         "source": source_sha256,
@@ -122,7 +139,7 @@ def plan_shot(
         "channels": [channel.ref for channel in ordered],
         "models": [[model.name, model.version] for model in models],
     }
-    if marked := marks.identity():
+    if marked := {**marks.identity(), **if_made.identity()}:
         identity["marks"] = marked
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
@@ -134,4 +151,15 @@ def plan_shot(
         seed=int(digest[:8], 16) & 0x7FFFFFFF,
         marks=marks,
         refusal=refusal,
+        policy=policy,
+        locale=locale,
     )
+
+
+def _marks(
+    channels: Sequence[Channel], source_type: str, variant: Variant, policy: MarkPolicy, locale: str | None
+) -> tuple[Marks, MarkImpossible | None]:
+    try:
+        return marks_for(channels, source_type, variant.size, policy, locale), None
+    except MarkImpossible as error:
+        return NO_MARKS, error

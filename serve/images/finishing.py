@@ -7,7 +7,7 @@ it. A file whose marks cannot be read back never leaves: `StageFailed`, and noth
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serve.catalog.marks import MarkPolicy, Marks
@@ -33,7 +33,7 @@ class Finisher:
     policy: MarkPolicy = _NO_POLICY
     signer: Signer | None = None
     #: Secret of the invisible watermark.
-    secret: bytes = OPEN_SECRET
+    secret: bytes = field(default=OPEN_SECRET, repr=False)
     #: Font file of the labels; None for the built-in letters.
     face: Path | None = None
 

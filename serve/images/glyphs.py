@@ -66,10 +66,11 @@ def _font_for(height: int, face: Path | None) -> ImageFont.FreeTypeFont:
         font = ImageFont.truetype(face, size) if face else ImageFont.load_default(size)
         if not isinstance(font, ImageFont.FreeTypeFont):
             raise LettersMissing("this Pillow was built without FreeType")
-        box = font.getbbox("A")
-        if box[3] - box[1] >= height:
+        # Pixels of ink, not the outline's height: capitals differ by a rounded pixel.
+        reached = min(font.getmask(letter, mode="1").size[1] for letter in "AIKMZ")
+        if reached >= height:
             return font
-        size += max(1, (height - int(box[3] - box[1])) // 2)
+        size += max(1, (height - reached) // 2)
 
 
 def _written(run: str, font: ImageFont.FreeTypeFont) -> tuple[Image.Image, int]:

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from PIL import Image, ImageCms
@@ -14,6 +15,7 @@ from serve.images.aigc import Aigc, parse_aigc
 from serve.images.credentials import Credentials, CredentialsUnready, read_credentials
 from serve.images.decoding import FORMATS, decode
 from serve.images.finishing import OPEN_SECRET
+from serve.images.glyphs import LettersMissing
 from serve.images.label import LEAST_CONTRAST, label_contrast
 from serve.images.leftovers import leftovers
 from serve.images.provenance import (
@@ -71,7 +73,8 @@ class Inspection:
     #: Why the manifest could not be looked for.
     credentials_unread: str | None
     watermark: Reading | None
-    #: Contrast of the visible label that the metadata name, 1..21; 1 if it is not there.
+    #: Contrast of the visible label that the metadata name, 1..21; 1 if it is not there. None where none is named, or
+    #: where its letters are not in the font.
     label_contrast: float | None
     leftovers: tuple[str, ...]
     #: Code of the error where the pixels cannot be decoded.
@@ -95,8 +98,11 @@ class Inspection:
         return None if self.label_contrast is None else self.label_contrast >= LEAST_CONTRAST
 
 
-def inspect(body: bytes, *, secret: bytes = OPEN_SECRET) -> Inspection | None:
-    """Look into a file of whatever origin, within the limits of decoding; None if it is no image."""
+def inspect(body: bytes, *, secret: bytes = OPEN_SECRET, face: Path | None = None) -> Inspection | None:
+    """Look into a file of whatever origin, within the limits of decoding; None if it is no image.
+
+    `secret` reads the watermark, `face` is the font of the labels where it is not the built-in one.
+    """
     try:
         with Image.open(io.BytesIO(body), formats=FORMATS) as image:
             head = (image.format or "", image.mode, image.size)
@@ -122,7 +128,7 @@ def inspect(body: bytes, *, secret: bytes = OPEN_SECRET) -> Inspection | None:
         credentials=credentials,
         credentials_unread=unread,
         watermark=None if pixels is None else read_watermark(pixels, secret),
-        label_contrast=_label(pixels, ours),
+        label_contrast=_label(pixels, ours, face),
         leftovers=leftovers(body),
         damage=damage,
     )
@@ -142,11 +148,13 @@ def _credentials(body: bytes, content_type: str) -> tuple[Credentials | None, st
         return None, str(error)
 
 
-def _label(pixels: Picture | None, ours: Provenance | None) -> float | None:
+def _label(pixels: Picture | None, ours: Provenance | None, face: Path | None) -> float | None:
     if ours is None or ours.label is None or pixels is None:
         return None
     try:
-        return round(label_contrast(pixels, ours.label), 2)
+        return round(label_contrast(pixels, ours.label, face), 2)
+    except LettersMissing:
+        return None
     except (ServeError, ValueError):
         return 1.0
 

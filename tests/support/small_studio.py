@@ -23,6 +23,7 @@ from serve.development import LocalDevelopment
 from serve.edition import Edition, Editions
 from serve.errors import ServeError, SourceChanged, SourceNotFound, StageFailed
 from serve.images.decoding import DecodeLimits, Decoder, decode
+from serve.images.finishing import Finisher
 from serve.index import SqlIndex
 from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure, SourceOwner
 from serve.metrics import PrometheusMetrics
@@ -184,6 +185,7 @@ def small_studio(
     max_images: int = 24,
     photo_wait_s: float = 60,
     decoder: Decoder = decode,
+    finisher: Finisher | None = None,
 ) -> Iterator[SmallStudio]:
     """Build the pipeline; the SQLite file in `folder` outlives it."""
     catalog = catalog or small_catalog()
@@ -204,6 +206,7 @@ def small_studio(
             decoder=decoder,
             limits=DecodeLimits(),
             working_bytes=working_bytes,
+            finisher=finisher or Finisher(),
         )
         production = Production(
             fetcher=fetcher,

@@ -7,12 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve.catalog.operations import Recolor, Studio, Style
+from serve.images.aigc import Aigc
 from serve.images.provenance import SOURCE_TYPES, Provenance, parse_packet, read_provenance, xmp_packet
+from serve.images.rights import LONGEST, MOST_CREATORS, SourceRights
 from serve.schemas.result import ModelRef
 
 STEADY = settings(deadline=None, derandomize=True)
 # What XML 1.0 can carry; control characters and surrogates cannot be written.
 TEXT = st.text(st.characters(min_codepoint=0x20, exclude_categories=("Cs", "Cc", "Cn")), max_size=40)
+FIELD = st.none() | st.text(max_size=600)
+RIGHTS = st.builds(
+    SourceRights,
+    creator=st.lists(st.text(max_size=40), max_size=4).map(tuple),
+    copyright_notice=FIELD,
+    credit=FIELD,
+    usage_terms=FIELD,
+    web_statement=FIELD,
+)
 PROVENANCE = st.builds(
     Provenance,
     digital_source_type=st.sampled_from(sorted(SOURCE_TYPES)),
@@ -20,6 +31,10 @@ PROVENANCE = st.builds(
     seed=st.integers(0, 2**64 - 1),
     key=TEXT,
     creator_tool=TEXT,
+    aigc=st.none() | st.builds(Aigc, content_producer=TEXT, produce_id=TEXT),
+    label=st.none() | TEXT,
+    watermark=st.none() | st.integers(0, 2**32 - 1),
+    rights=st.none() | RIGHTS.filter(bool),
 )
 EXAMPLE = Provenance(
     digital_source_type="algorithmicallyEnhanced",
@@ -83,3 +98,27 @@ def test_packets_that_are_not_ours_or_not_whole_say_nothing(packet: bytes) -> No
 def test_any_bytes_can_be_asked(body: bytes) -> None:
     assert read_provenance(body) is None
     assert parse_packet(body) is None
+
+
+@given(RIGHTS)
+@STEADY
+def test_rights_of_strangers_are_cleaned_and_bounded(rights: SourceRights) -> None:
+    texts = [*rights.creator, rights.copyright_notice, rights.credit, rights.usage_terms, rights.web_statement]
+    for text in filter(None, texts):
+        assert len(text) <= LONGEST
+        assert text == " ".join(text.split())
+        assert text.isprintable() or all(
+            letter.isprintable() or letter.isspace() or ord(letter) > 127 for letter in text
+        )
+    assert None not in rights.creator
+
+
+def test_empty_rights_are_no_rights() -> None:
+    assert not SourceRights(creator=("", " \n"), copyright_notice="\x00", credit="")
+    assert len(SourceRights(creator=("Ana",) * 1000).creator) == MOST_CREATORS
+    assert SourceRights(copyright_notice="x" * 9000).copyright_notice == "x" * LONGEST
+
+
+def test_an_unmarked_packet_names_no_mark() -> None:
+    text = xmp_packet(EXAMPLE).decode()
+    assert not any(word in text for word in ("AIGC", "Label", "Watermark", "dc:", "photoshop", "xmpRights"))
