@@ -1,5 +1,7 @@
 """Errors of this room as HTTP answers. Pure."""
 
+from math import ceil
+
 from starlette.responses import JSONResponse
 
 from serve.errors import (
@@ -43,7 +45,7 @@ def response_to(error: ServeError, *, close: bool = False) -> JSONResponse:
     status = status_of(error)
     headers: dict[str, str] = {}
     if status in _WAIT:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s or 1)))
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after_s or 1)))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="vitrine"'
     if close:

@@ -16,6 +16,8 @@ from uvicorn.config import create_ssl_context
 from uvicorn.protocols.http import auto
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serve.settings import ServeSettings
+
 log = logging.getLogger(__name__)
 
 #: Where Serve's proxies find `install`.
@@ -157,6 +159,8 @@ def install() -> list[object]:
     the Ray nodes is `INSTALL`. Serve itself only names `ssl_ca_certs` to uvicorn, which then asks nobody. No middleware
     is added.
     """
+    # The guard shall be the first to lose patience: it can say so.
+    WaryProtocol.body_s = max(WaryProtocol.body_s, ServeSettings().door_body_s + 30)
     auto.AutoHTTPProtocol = WaryProtocol
     config.create_ssl_context = _strict_context
     return []

@@ -344,7 +344,10 @@ def test_certificates_that_nobody_would_ask_for_keep_the_door_shut() -> None:
 def test_serves_proxies_are_given_it_by_their_callback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto, "AutoHTTPProtocol", HttpToolsProtocol)
     monkeypatch.setattr(uvicorn.config, "create_ssl_context", uvicorn.config.create_ssl_context)
+    monkeypatch.setattr(WaryProtocol, "body_s", WaryProtocol.body_s)
+    monkeypatch.setenv("VITRINE_SERVE_DOOR_BODY_S", "600")
     assert wary.install() == []
+    assert WaryProtocol.body_s > 600
     config = uvicorn.Config(create_app(Gateway(), CATALOG), lifespan="off")
     config.load()
     assert config.http_protocol_class is WaryProtocol
