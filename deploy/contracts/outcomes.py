@@ -37,6 +37,12 @@ CASES: tuple[Case, ...] = (
     _answer("usable photos", Outcome.ENRICHED, None, "photos that failed stand in `errors`"),
     _answer("a person must look", Outcome.REVIEW_REQUIRED, "quality_review", "stored, with reasons per rule"),
     _answer("every picture misses a rule", Outcome.REJECTED, "quality_rejected", "nothing stored"),
+    _answer(
+        "a blocked term or photo", Outcome.REJECTED, "policy_blocked", "before any computing; for terms before fetch"
+    ),
+    _answer(
+        "a listed term or photo, for review", Outcome.REVIEW_REQUIRED, "policy_review", "stored, each image flagged"
+    ),
     _answer("0 images", Outcome.REJECTED, "no_images", "an update with images is answered anew"),
     _answer("unknown recipe", Outcome.REJECTED, "unknown_recipe", "the message lists the known ones"),
     _answer("unknown channel", Outcome.REJECTED, "unknown_channel", "the message lists the known ones"),

@@ -42,7 +42,7 @@ class TestRealServer(StoreContract):
     "encryption", [Encryption("AES256"), Encryption("aws:kms"), Encryption("aws:kms", "alias/images")], ids=str
 )
 def test_a_server_takes_a_wish_for_encryption_or_says_no(real_store: StoreServer, encryption: Encryption) -> None:
-    """A gateway without encryption must not fail in a way that looks like an outage, nor lose what is written."""
+    """A gateway without encryption must not look like an outage, nor keep what should be encrypted."""
     store = S3Store(_client(real_store), real_store.bucket, encryption=encryption)
     key = f"t/{encryption.kind}-{encryption.key is None}".replace(":", "-")
     try:

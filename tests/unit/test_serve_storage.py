@@ -83,6 +83,16 @@ def test_writes_ask_for_the_encryption_that_is_set(
     assert key is None or key in head.get("SSEKMSKeyId", "")
 
 
+def test_a_store_that_does_not_confirm_the_encryption_keeps_nothing() -> None:
+    client = s3_client(access_key="key", secret_key="secret")
+    with Stubber(client) as stubber:
+        stubber.add_response("put_object", {"ETag": "x"})
+        stubber.add_response("delete_object", {}, {"Bucket": BUCKET, "Key": "t/a"})
+        with pytest.raises(StoreRefused, match="confirm"):
+            S3Store(client, BUCKET, encryption=Encryption("AES256")).put_if_absent("t/a", b"1", "image/png")
+        stubber.assert_no_pending_responses()
+
+
 def test_uri_takes_the_prefix_that_is_set(client: "S3Client") -> None:
     assert S3Store(client, BUCKET).put_if_absent("t/a", b"1", "image/png").uri == f"s3://{BUCKET}/t/a"
     assert S3Store(client, BUCKET, "https://cdn.example/x/").put_if_absent("t/b", b"1", "image/png").uri == (
