@@ -15,6 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
+from consumers.core.actions import PublishDead, PublishRetry
+from consumers.core.retry import Tries
+from consumers.dead_letters import dead_letter
+from consumers.events import ListingEvent, parse
+from consumers.records import SourceRecord, TopicPartition
+from consumers.retries import retry_record
 from consumers.settings import ConsumerSettings
 from consumers.shell import logs as consumer_logs
 from serve import logs
@@ -22,7 +28,9 @@ from serve.errors import ServeError, SourceUnreachable
 from serve.index import SqlIndex
 from serve.interfaces import StoredObject
 from serve.schemas.exchange import EnrichItem
+from serve.schemas.outcome import RetryClass
 from serve.schemas.redaction import HIDDEN, SHORTEST, RedactedFormatter, Redaction, redacted, secrets_of
+from serve.schemas.result import ErrorInfo
 from serve.settings import ServeSettings
 from serve.storage import MemoryStore
 from tests.support.photos import garment
@@ -272,6 +280,25 @@ def test_consumers_write_no_secret(lines: Callable[[], str]) -> None:
     written = lines()
     assert "ConnectionError" in written
     assert secrets_in(written) == []
+
+
+def test_headers_of_letters_and_retries_carry_no_secret_and_the_letter_keeps_the_event() -> None:
+    data = {"tenant_id": "t", "listing_id": "l", "revision": 1, "images": [{"url": PRESIGNED}]}
+    envelope = {"specversion": "1.0", "id": "e", "source": "//s", "type": "org.vitrine.catalog.listing.created.v1"}
+    body = json.dumps({**envelope, "data": data}).encode()
+    record = SourceRecord(TopicPartition("t", 0), 1, b"k", body)
+    event = parse(record)
+    assert isinstance(event, ListingEvent)
+    message = f"ReadTimeout: {PRESIGNED} Authorization: Bearer tok3n-value"
+    detail = {"url": "https://ada:pa55word@host/"}
+    error = ErrorInfo(code="x", retry=RetryClass.TRANSIENT, message=message, detail=detail)
+    letter = dead_letter(PublishDead(1, record, event, error, 1, 0.0, 1.0), 0.0, "1")
+    retry = retry_record(PublishRetry(1, record, event, error, Tries(), 0.0, 0), 0.0, "1")
+    for headers in (letter.headers, retry.headers):
+        told = " ".join(f"{name} {value!r}" for name, value in headers)
+        assert "ReadTimeout" in told
+        assert secrets_in(told) == []
+    assert letter.value == body, "or it could not be sent again"
 
 
 def test_a_formatter_that_breaks_says_only_that() -> None:
