@@ -39,6 +39,12 @@ CASES: tuple[Case, ...] = (
     _answer("a policy wants a person to look", Outcome.REVIEW_REQUIRED, "policy_review", "stored, with the reason"),
     _answer("listing or photo on a block list", Outcome.REJECTED, "policy_blocked", "before anything is computed"),
     _answer("every picture misses a rule", Outcome.REJECTED, "quality_rejected", "nothing stored"),
+    _answer(
+        "a blocked term or photo", Outcome.REJECTED, "policy_blocked", "before any computing; for terms before fetch"
+    ),
+    _answer(
+        "a listed term or photo, for review", Outcome.REVIEW_REQUIRED, "policy_review", "stored, each image flagged"
+    ),
     _answer("0 images", Outcome.REJECTED, "no_images", "an update with images is answered anew"),
     _answer("unknown recipe", Outcome.REJECTED, "unknown_recipe", "the message lists the known ones"),
     _answer("unknown channel", Outcome.REJECTED, "unknown_channel", "the message lists the known ones"),

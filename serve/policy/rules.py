@@ -45,8 +45,9 @@ class HashRule(_Rule):
     """Photos, known by their perceptual hashes."""
 
     hashes: Annotated[list[Phash], Field(min_length=1)]
-    #: In how many of the 64 bits a photo may differ and still count as the same.
-    within: Annotated[int, Field(ge=0, le=16)] = 6
+    #: In how many of the 64 bits a photo may differ and still count as the same. Copies of half the size at quality 60
+    #: differ by at most 4, and 5 of 5.8 million pairs of different photos of clothes do; by at most 6, 41 do.
+    within: Annotated[int, Field(ge=0, le=16)] = 4
 
 
 class TenantRules(_Data):

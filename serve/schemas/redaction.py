@@ -130,5 +130,6 @@ def _spellings(secret: str) -> Iterator[str]:
     yield quote_plus(secret)
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield repr(secret)[1:-1]
-    yield json.dumps(repr(secret)[1:-1])[1:-1]
+    for shown in (repr(secret)[1:-1], repr(secret.encode("utf-8", "backslashreplace"))[2:-1]):
+        yield shown
+        yield json.dumps(shown)[1:-1]

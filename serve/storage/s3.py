@@ -164,7 +164,7 @@ class S3Store:
     def _put(self, key: str, body: bytes, content_type: str, digest: bytes) -> int | None:
         """None when written, or the status that tells of another writer."""
         try:
-            self._client.put_object(
+            answer = self._client.put_object(
                 Bucket=self._bucket,
                 Key=key,
                 Body=body,
@@ -180,6 +180,10 @@ class S3Store:
             if _status(error) in {_PRECONDITION_FAILED, _CONFLICT}:
                 return _status(error)
             raise
+        if self._encryption and answer.get("ServerSideEncryption") != self._encryption["ServerSideEncryption"]:
+            # Ours alone, for the write was conditional: what should be encrypted and is not shall not stay.
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+            raise StoreRefused("the object store does not confirm the encryption that is set")
         return None
 
     def _stored(self, key: str, sha256: str, size: int, *, created: bool) -> StoredObject:

@@ -25,6 +25,8 @@ ELSEWHERE = {
     "holds back its partition": "tests/unit/test_consumers_retry_topics.py",
     "a person must look": "tests/unit/test_serve_pipeline.py",
     "every picture misses a rule": "tests/unit/test_serve_pipeline.py",
+    "a blocked term or photo": "tests/unit/test_serve_policy.py",
+    "a listed term or photo, for review": "tests/unit/test_serve_policy.py",
     "event that breaks every answer": "tests/unit/test_consumers_engine.py",
     "event that kills its replica": "tests/integration/test_serve_app.py",
     "no answer in time": "tests/unit/test_consumers_engine.py",

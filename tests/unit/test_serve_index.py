@@ -21,7 +21,7 @@ from serve.interfaces import Answered, Removal
 from serve.schemas.outcome import Outcome, RetryClass
 from tests.support.index_contract import DELETED, Clock, IndexContract, answer, event, work
 from tests.support.index_model import IndexHistory
-from tests.support.index_privacy import IndexPrivacyContract
+from tests.support.index_privacy import PERSONAL, IndexPrivacyContract, delete, everything, publish
 
 
 @pytest.fixture
@@ -108,6 +108,28 @@ def test_a_database_of_the_first_version_gets_the_new_column_and_keeps_its_answe
     again.create_schema()
     assert again.prune(timedelta(days=1)) == 0
     assert again.begin(item) == Answered(result=first)
+    again.close()
+
+
+def test_answers_from_before_listings_were_noted_with_them_are_erased_as_well(url: str, index: SqlIndex) -> None:
+    publish(index, 1, 1)
+    publish(index, 2, 1, listing='"sh%rt\\ \u2603')
+    work(index, event("agreed", 1, offset=3, training=True))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table, column in (("answers", "listing_ref"), ("listings", "deleted_at")):
+            connection.execute(text(f"DROP INDEX ix_vitrine_{table}_{column}"))
+            connection.execute(text(f"ALTER TABLE vitrine_{table} DROP COLUMN {column}"))
+        for column in ("training_granted", "training_refused"):
+            connection.execute(text(f"ALTER TABLE vitrine_listings DROP COLUMN {column}"))
+    engine.dispose()
+    again = SqlIndex(url)
+    again.create_schema()
+    assert list(again.trainable()) == [], "nobody knows what was agreed to"
+    delete(again, 4, 2)
+    assert PERSONAL in everything(again), "the other listing lives"
+    assert work(again, event('"sh%rt\\ \u2603', 2, offset=5, kind=DELETED)).outcome is Outcome.REMOVED
+    assert PERSONAL not in everything(again)
     again.close()
 
 

@@ -31,6 +31,23 @@ def test_the_password_of_the_index_is_not_shown() -> None:
     assert "hidden" not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
+@pytest.mark.parametrize("kind", [None, "none", "AES256"])
+def test_a_key_of_kms_without_kms_is_refused_and_no_secret_is_shown(kind: str | None) -> None:
+    chosen = {} if kind is None else {"s3_sse": kind}
+    with pytest.raises(ValidationError, match="s3_sse=aws:kms") as refused:
+        ServeSettings(s3_kms_key_id="alias/images", s3_secret_key="hidden-value", **chosen)  # type: ignore[arg-type]
+    assert "hidden-value" not in str(refused.value)
+    assert ServeSettings(s3_kms_key_id="alias/images", s3_sse="aws:kms").s3_kms_key_id == "alias/images"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"s3_sse": "rot13"}, {"s3_kms_key_id": "", "s3_sse": "aws:kms"}, {"retention_days": -1}]
+)
+def test_privacy_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ServeSettings(**wrong)  # type: ignore[arg-type]
+
+
 def test_an_impossible_value_is_refused() -> None:
     with pytest.raises(ValidationError, match="threads"):
         ServeSettings(threads=0)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from serve.errors import ObjectBusy, StoreRefused, StoreUnavailable
-from serve.storage import MemoryStore, S3Store, s3_client
+from serve.storage import Encryption, MemoryStore, S3Store, s3_client
 from serve.storage import s3 as s3_module
 from tests.support.store_contract import StoreContract
 
@@ -53,6 +54,43 @@ def test_type_digest_and_checksum_lie_with_the_object(client: "S3Client") -> Non
     assert head["ContentType"] == "image/jpeg"
     assert head["Metadata"] == {"sha256": hashlib.sha256(b"body").hexdigest()}
     assert head["ChecksumSHA256"]
+
+
+@pytest.mark.parametrize(
+    ("encryption", "kind", "key"),
+    [
+        (Encryption(), "AES256", None),
+        (Encryption("AES256"), "AES256", None),
+        (Encryption("aws:kms"), "aws:kms", None),
+        (Encryption("aws:kms", "alias/images"), "aws:kms", "alias/images"),
+    ],
+)
+def test_writes_ask_for_the_encryption_that_is_set(
+    client: "S3Client", encryption: Encryption, kind: str, key: str | None
+) -> None:
+    said: list[dict[str, Any]] = []
+    client.meta.events.register("before-parameter-build.s3.PutObject", lambda params, **_: said.append(dict(params)))
+    store = S3Store(client, BUCKET, encryption=encryption)
+    stored = store.put_if_absent("t/a.jpg", b"body", "image/jpeg")
+    assert store.head("t/a.jpg") == replace(stored, created=False)
+    assert store.get("t/a.jpg") == b"body"
+    assert not store.put_if_absent("t/a.jpg", b"other", "image/jpeg").created
+    asked = {name: value for name, value in said[0].items() if "SSE" in name or "Encryption" in name}
+    wanted = {"ServerSideEncryption": encryption.kind, "SSEKMSKeyId": encryption.key}
+    assert asked == {name: value for name, value in wanted.items() if value not in {"none", None}}
+    head = client.head_object(Bucket=BUCKET, Key="t/a.jpg")
+    assert head.get("ServerSideEncryption", kind) == kind
+    assert key is None or key in head.get("SSEKMSKeyId", "")
+
+
+def test_a_store_that_does_not_confirm_the_encryption_keeps_nothing() -> None:
+    client = s3_client(access_key="key", secret_key="secret")
+    with Stubber(client) as stubber:
+        stubber.add_response("put_object", {"ETag": "x"})
+        stubber.add_response("delete_object", {}, {"Bucket": BUCKET, "Key": "t/a"})
+        with pytest.raises(StoreRefused, match="confirm"):
+            S3Store(client, BUCKET, encryption=Encryption("AES256")).put_if_absent("t/a", b"1", "image/png")
+        stubber.assert_no_pending_responses()
 
 
 def test_uri_takes_the_prefix_that_is_set(client: "S3Client") -> None:
