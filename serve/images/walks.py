@@ -32,6 +32,8 @@ class Claim:
     bytes_per_pixel: int = 1
     #: Bytes for each pixel that the decoder takes, its picture included, where that is known to be much.
     working_bytes: float = 0.0
+    #: Bits that the packed pixels have at least.
+    fewest_bits: int = 0
     #: Bits of a sample, where they matter to whoever decodes.
     depth: int = 8
 
@@ -179,11 +181,16 @@ def walk_jpeg(body: bytes) -> Claim:
                 height,
                 bytes_per_pixel=max(1, min(components, 4)),
                 working_bytes=_jpeg_working(marker, body[place + 10 : place + 2 + length], components),
+                # A decoder paints grey what is not there. Huffman codes have a bit at least: for each block of 64
+                # pixels one for its mean and one for its end, which progressive files share among many blocks.
+                fewest_bits=width * height // 64 * (2 if marker in {0xC0, 0xC1} else marker == 0xC2),
             )
         place += 2 + length
         if marker == 0xDA:
             if body.count(b"\xff\xda", place) >= MOST_SCANS:
                 raise _corrupt(f"more than {MOST_SCANS} scans")
+            if 8 * (len(body) - place) < claim.fewest_bits:
+                raise _corrupt("it has fewer bytes than its pixels need")
             return claim
     raise _corrupt(f"more than {MOST_BLOCKS:,} blocks")
 

@@ -22,7 +22,7 @@ from serve.darkroom import Darkroom
 from serve.development import LocalDevelopment
 from serve.edition import Edition, Editions
 from serve.errors import ServeError, SourceNotFound, StageFailed
-from serve.images.decoding import Decoder, DecodeLimits, decode
+from serve.images.decoding import DecodeLimits, Decoder, decode
 from serve.index import SqlIndex
 from serve.interfaces import FetchedBytes, ObjectStore, Shot, ShotFailure
 from serve.metrics import PrometheusMetrics
