@@ -8,6 +8,7 @@ import random
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -124,11 +125,12 @@ def honest() -> dict[str, bytes]:
     return {name: saved(image.copy(), file_format, **options) for name, (image, file_format, options) in files.items()}
 
 
-def handmade() -> Iterator[tuple[str, bytes]]:
+@cache
+def handmade() -> tuple[tuple[str, bytes], ...]:
     """Bombs, liars, and files that are two things at once."""
     good = honest()
-    for part in (_pixels, _chunks, _frames, _pages, _segments, _two_in_one, _foreign):
-        yield from part(good)
+    parts = (_pixels, _chunks, _frames, _pages, _segments, _two_in_one, _foreign)
+    return tuple(file for part in parts for file in part(good))
 
 
 def _pixels(good: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
@@ -143,12 +145,13 @@ def _pixels(good: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     ):
         yield f"png-{width}x{height}", SIGNATURE + header(width, height) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
         yield f"bmp-{width}x{height}", good["bmp"][:18] + struct.pack("<II", width, height) + good["bmp"][26:]
-    yield "png-largest-allowed", flat_png(7_000, 7_100)
-    yield "png-largest-cut", flat_png(7_000, 7_100)[:40_000]
+    largest = flat_png(7_000, 7_100)
+    yield "png-largest-allowed", largest
+    yield "png-largest-cut", largest[:40_000]
     yield "png-interlaced-empty", SIGNATURE + header(6_000, 6_000, interlaced=1) + chunk(b"IEND", b"")
     yield (
         "png-rows-bomb",
-        SIGNATURE + header(64, 64) + chunk(b"IDAT", zlib.compress(bytes(40_000_000))) + chunk(b"IEND", b""),
+        SIGNATURE + header(64, 64) + chunk(b"IDAT", zlib.compress(bytes(40_000_000), 1)) + chunk(b"IEND", b""),
     )
     for width, height in ((65_535, 65_535), (65_535, 700), (7_000, 7_000), (0, 9), (1, 1)):
         for name in ("jpeg", "jpeg-progressive", "jpeg-cmyk"):
@@ -165,7 +168,7 @@ def _pixels(good: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 def _chunks(good: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    bomb = zlib.compress(bytes(40_000_000), 9)
+    bomb = zlib.compress(bytes(40_000_000), 1)
     yield "png-ztxt-bomb", png(chunk(b"zTXt", b"bomb\0\0" + bomb))
     yield "png-itxt-bomb", png(chunk(b"iTXt", b"bomb\0\1\0\0\0" + bomb))
     yield "png-iccp-bomb", png(chunk(b"iCCP", b"bomb\0\0" + bomb))
@@ -259,13 +262,14 @@ def _two_in_one(good: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
 
 def _foreign(good: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     picture = Image.new("RGB", (64, 64), (1, 2, 3))
-    for name in ("EPS", "ICO", "PPM", "TGA", "PCX", "SGI", "JPEG2000", "PDF", "BLP", "IM", "DDS"):
+    for name in ("EPS", "ICO", "PPM", "TGA", "PCX", "SGI", "JPEG2000", "BLP", "DDS"):
         yield name.lower(), saved(picture.quantize() if name == "BLP" else picture, name)
     yield (
         "svg",
         b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
     )
     yield "svg-entities", b"<!DOCTYPE s [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]><svg>&b;</svg>"
+    yield "pdf", b"%PDF-1.7\n1 0 obj<</Type/Catalog/OpenAction<</S/Launch/F(calc.exe)>>>>endobj\n%%EOF"
     yield "psd", b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 30_000, 30_000, 8, 3) + bytes(64)
     yield "fits", b"SIMPLE  =                    T" + b" " * 2_850
     yield "blp-bomb", b"BLP2" + struct.pack("<IBBBBII", 1, 1, 0, 0, 0, 20_000, 20_000) + bytes(264)

@@ -19,8 +19,9 @@ SPACES: dict[str, tuple[tuple[tuple[float, float], ...], tuple[float, float], fl
     "prophoto": (((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001)), D50, 1.8),
 }
 #: CIELAB (D50) of each solid ink mixture of the table, in the order of bits C, M, Y: all in the gamut of sRGB.
-INKS = ((96, 0, 1), (60, -15, -35), (55, 50, 0), (35, 10, -40), (88, -4, 60), (55, -40, 20), (52, 45, 30), (30, 0, 0))
-PAPER_BLACK = (12, 0, 0)
+INKS = ((100, 0, 0), (60, -15, -35), (55, 50, 0), (35, 10, -40), (88, -4, 60), (55, -40, 20), (52, 45, 30), (30, 0, 0))
+#: With black over them; no lightness at all, so that nothing is compensated for.
+BLACK = (0, 0, 0)
 
 
 def _xyz(chromaticity: tuple[float, float]) -> NDArray[np.float64]:
@@ -51,6 +52,16 @@ def in_space(pixels: Picture, space: str) -> Picture:
     return coded
 
 
+def srgb_of_lab(lab: tuple[int, int, int]) -> tuple[int, ...]:
+    """The sRGB colour of CIELAB under D50."""
+    light = (lab[0] + 16) / 116
+    root = np.array([light + lab[1] / 500, light, light - lab[2] / 200])
+    xyz = np.where(root > 6 / 29, root**3, 3 * (6 / 29) ** 2 * (root - 4 / 29)) * _xyz(D50)
+    linear = np.clip(np.linalg.inv(_srgb_to_d50()) @ xyz, 0, 1)
+    values = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return tuple(int(value) for value in np.rint(values * 255))
+
+
 def rgb_profile(space: str) -> bytes:
     """A matrix profile of the space."""
     matrix, exponent = to_d50(space), SPACES[space][2]
@@ -65,11 +76,11 @@ def grey_profile(exponent: float) -> bytes:
 
 
 def cmyk_profile() -> bytes:
-    """Four inks as a table of two steps each: `INKS` without black, `PAPER_BLACK` with it."""
+    """Four inks as a table of two steps each: `INKS` without black, `BLACK` with it."""
     table = b""
     for index in range(16):
         cyan, magenta, yellow, black = index >> 3 & 1, index >> 2 & 1, index >> 1 & 1, index & 1
-        lab = PAPER_BLACK if black else INKS[cyan | magenta << 1 | yellow << 2]
+        lab = BLACK if black else INKS[cyan | magenta << 1 | yellow << 2]
         table += struct.pack(">3B", round(lab[0] * 2.55), lab[1] + 128, lab[2] + 128)
     ramp = bytes(range(256))
     identity = struct.pack(">9i", 65_536, 0, 0, 0, 65_536, 0, 0, 0, 65_536)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -41,7 +40,9 @@ from tests.support.photos import garment, huge_header
 from tests.support.pictures import patches, saved
 
 ROOT = Path(__file__).parents[2]
-TIGHT = SandboxLimits(memory_bytes=160 * MIB, cpu_s=0.4, wall_s=1.5)
+TIGHT = SandboxLimits(memory_bytes=160 * MIB, cpu_s=0.4, wall_s=120)
+#: For what only hangs, so that no honest photo waits for a busy machine.
+HASTY = SandboxLimits(wall_s=0.6)
 GOOD = saved(Image.fromarray(patches()), "PNG")
 
 
@@ -64,6 +65,14 @@ def entries(folder: str) -> set[str]:
 def sandbox() -> Iterator[Sandbox]:
     """A pool of workers that obey the file."""
     pool = Sandbox(1, allowed=TIGHT, command=COMMAND)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Sandbox]:
+    """The same with little patience."""
+    pool = Sandbox(1, allowed=HASTY, command=COMMAND)
     yield pool
     pool.close()
 
@@ -106,7 +115,6 @@ def test_pixels_stay_when_the_worker_goes_on() -> None:
         (b"LEAVE", DecoderCrashed),
         (b"KILLED", DecoderCrashed),
         (b"BURN", DecoderTimeout),
-        (b"HANG", DecoderStalled),
         (b"EAT", DecoderMemory),
         (b"GREEDY", DecoderMemory),
     ],
@@ -116,8 +124,17 @@ def test_what_hurts_a_worker_costs_its_photo_a_typed_error(
 ) -> None:
     with pytest.raises(error) as raised:
         developed(sandbox, order)
-    assert (raised.value.retry is RetryClass.PERMANENT) == (error is not DecoderStalled)
+    assert raised.value.retry is RetryClass.PERMANENT
     assert_works(sandbox)
+
+
+def test_a_worker_that_hangs_is_killed_and_the_photo_may_come_again(hasty: Sandbox) -> None:
+    eventually(lambda: len(hasty._idle) == 2)
+    before = {worker.pid for worker in hasty._idle}
+    with pytest.raises(DecoderStalled) as raised:
+        developed(hasty, b"HANG")
+    assert raised.value.retry is RetryClass.TRANSIENT
+    assert len(before & {worker.pid for worker in hasty._idle}) == 1
 
 
 def test_a_photo_whose_worker_was_killed_for_something_else_is_tried_again(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -188,6 +205,7 @@ def test_texts_of_a_worker_are_cleaned() -> None:
     assert refusal.value.message is None
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=200),
@@ -241,7 +259,7 @@ def test_closing_ends_all_workers_and_refuses_more() -> None:
 
 
 def test_closing_while_a_photo_is_decoded_ends_that_worker_with_it() -> None:
-    pool = Sandbox(1, allowed=TIGHT, command=COMMAND)
+    pool = Sandbox(1, allowed=HASTY, command=COMMAND)
     eventually(lambda: len(pool._idle) == 2)
     with ThreadPoolExecutor(1) as threads:
         hanging = threads.submit(developed, pool, b"HANG")
@@ -266,7 +284,7 @@ def test_without_workers_the_error_is_one_that_passes(monkeypatch: pytest.Monkey
 
 
 def test_who_finds_no_free_worker_in_time_is_told_so() -> None:
-    pool = Sandbox(1, allowed=TIGHT, command=COMMAND, wait_s=0.2)
+    pool = Sandbox(1, allowed=HASTY, command=COMMAND, wait_s=0.2)
     try:
         eventually(lambda: len(pool._idle) == 2)
         with ThreadPoolExecutor(1) as threads:
@@ -424,16 +442,15 @@ def test_a_damaged_photo_is_an_error_of_the_photo(sandbox: Sandbox) -> None:
         developed(sandbox, GOOD[:100])
 
 
-def test_the_event_loop_of_the_caller_is_free(sandbox: Sandbox) -> None:
+def test_the_event_loop_of_the_caller_is_free(hasty: Sandbox) -> None:
     """The lock of the interpreter is not held while a worker decodes."""
     turns = 0
     with ThreadPoolExecutor(1) as threads:
-        hanging = threads.submit(developed, sandbox, b"HANG")
+        hanging = threads.submit(developed, hasty, b"HANG")
         while not hanging.done():
             turns += 1
             time.sleep(0.01)
-    assert turns > 20
-    assert threading.active_count() > 0
+    assert turns > 5
     assert isinstance(hanging.exception(), DecoderStalled)
 
 
