@@ -10,7 +10,7 @@ PHOTOS ?= ../shared
 RECIPE ?= style
 EXAMPLES ?= 20000
 WORKERS ?= 2
-SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py
+SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py tests/unit/test_serve_probe.py
 
 # Where Python may keep no bytecode, each of the many processes of a demo or a test would compile torch and Ray anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -58,7 +58,7 @@ schemas: $(STAMP)  ## write the JSON Schemas, the AsyncAPI document and the sett
 bench: $(STAMP)  ## figures, as ratios within one run
 	$(BIN)/python -m deploy.bench
 
-soak: $(STAMP)  ## state machines of the consumers for long: EXAMPLES=20000 of each
+soak: $(STAMP)  ## state machines of the consumers for long: EXAMPLES=20000 of each; all hostile photos
 	VITRINE_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout=0 $(SOAK)
 
 train: $(STAMP)  ## train a bundled net again (RECIPE=product, style, ...) on PHOTOS, a folder with photos/ and masks/

@@ -36,8 +36,6 @@ _TRIED = "tried three times first"
 CASES: tuple[Case, ...] = (
     _answer("usable photos", Outcome.ENRICHED, None, "photos that failed stand in `errors`"),
     _answer("a person must look", Outcome.REVIEW_REQUIRED, "quality_review", "stored, with reasons per rule"),
-    _answer("a policy wants a person to look", Outcome.REVIEW_REQUIRED, "policy_review", "stored, with the reason"),
-    _answer("listing or photo on a block list", Outcome.REJECTED, "policy_blocked", "before anything is computed"),
     _answer("every picture misses a rule", Outcome.REJECTED, "quality_rejected", "nothing stored"),
     _answer(
         "a blocked term or photo", Outcome.REJECTED, "policy_blocked", "before any computing; for terms before fetch"

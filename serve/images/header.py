@@ -76,6 +76,8 @@ def check_header(body: bytes, limits: DecodeLimits, formats: tuple[str, ...] = F
     walk = _WALKS.get(name)
     claim = walk(body) if walk is not None else Claim()
     check_size(claim, limits)
+    if claim.bits < claim.fewest_bits:
+        raise Refusal("corrupt_image", "it has fewer bytes than its pixels need")
     return Header(name, claim)
 
 

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 WAIT_S = 120.0
 _RETRY_S = 2.0
 _MOST_JOBS = 1_000
+#: Workers that may be killed by others before their photo is taken to be the reason.
+_TRIES = 3
 #: A worker that rests with so much more than it began with is replaced.
 _GROWN_BYTES = 48 * MIB
 
@@ -73,17 +75,17 @@ class Sandbox:
         )
 
     def _run(self, body: bytes, limits: DecodeLimits) -> Developed:
-        """Once more if something else killed the worker: a kernel short of memory does not ask whose fault it is."""
+        """Again if something else killed the worker: a kernel short of memory does not ask whose fault it is."""
         if not self._busy.acquire(timeout=self._wait_s):
             raise DecoderUnavailable
         try:
-            for last in (False, True):
+            for tried in range(_TRIES):
                 worker = self._take()
                 try:
                     return worker.run(body, limits, self._allowed)
                 except WorkerLost as error:
                     log.warning("a decode worker is lost", extra={"reason": str(error)})
-                    if error.by_itself or last:
+                    if error.by_itself or tried == _TRIES - 1:
                         raise Refusal("decoder_crashed") from error
                 finally:
                     self._put_back(worker)
@@ -124,6 +126,7 @@ class Sandbox:
                 while not self._closed and self._alive >= self._wanted:
                     self._changed.wait()
                 if self._closed:
+                    self._changed.wait_for(lambda: self._alive <= len(self._idle))
                     return
                 self._alive += 1
             self._start()
@@ -142,11 +145,10 @@ class Sandbox:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End all workers; one that is busy ends with its file."""
+        """End all workers; waits for those that are busy, which is as long as a file may take."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        # One that is just being started is in `_idle` afterwards.
         self._keeper.join()
         with self._changed:
             while self._idle:

@@ -107,8 +107,8 @@ def supported() -> tuple[str, ...]:
 
 def unpack(body: bytes, limits: DecodeLimits, allot: Allot = heap, *, formats: tuple[str, ...] = FORMATS) -> Unpacked:
     """Decode the first frame. Raise `Refusal`; `MemoryError` where the process may have no more."""
-    header = check_header(body, limits, formats)
     try:
+        header = check_header(body, limits, formats)
         with Image.open(io.BytesIO(body), formats=(header.format,)) as image:
             _check_opened(image, header, limits)
             return _load(image, header, body, allot)

@@ -6,7 +6,7 @@ Formats: PNG (ISO/IEC 15948, with APNG), GIF89a, WebP (RIFF), JPEG (ITU-T T.81),
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serve.images.limits import MIB, Refusal
 
@@ -32,6 +32,9 @@ class Claim:
     bytes_per_pixel: int = 1
     #: Bytes for each pixel that the decoder takes, its picture included, where that is known to be much.
     working_bytes: float = 0.0
+    #: Bits that the packed pixels have at least, and those that there are.
+    fewest_bits: int = 0
+    bits: int = 0
     #: Bits of a sample, where they matter to whoever decodes.
     depth: int = 8
 
@@ -123,12 +126,16 @@ def walk_gif(body: bytes) -> Claim:
 def walk_webp(body: bytes) -> Claim:
     """Size of the canvas, from whichever chunk comes first, and number of frames."""
     size: tuple[int, int] | None = None
+    # What hangs behind the container is no affair of the decoder's.
+    end = 8 + int.from_bytes(body[4:8], "little")
+    if end > len(body):
+        raise _corrupt("cut short")
     place, frames, lossless = 12, 0, False
     for _ in range(MOST_BLOCKS):
-        if place + 8 > len(body):
+        if place + 8 > end:
             break
         name, length = body[place : place + 4], int.from_bytes(body[place + 4 : place + 8], "little")
-        if place + 8 + length > len(body):
+        if place + 8 + length > end:
             raise _corrupt("a chunk is longer than its file")
         size = size or _webp_size(name, body[place + 8 : place + 18])
         frames += name == b"ANMF"
@@ -179,12 +186,15 @@ def walk_jpeg(body: bytes) -> Claim:
                 height,
                 bytes_per_pixel=max(1, min(components, 4)),
                 working_bytes=_jpeg_working(marker, body[place + 10 : place + 2 + length], components),
+                # A decoder paints grey what is not there. Huffman codes have a bit at least: for each block of 64
+                # pixels one for its mean and one for its end, which progressive files share among many blocks.
+                fewest_bits=width * height // 64 * (2 if marker in {0xC0, 0xC1} else marker == 0xC2),
             )
         place += 2 + length
         if marker == 0xDA:
             if body.count(b"\xff\xda", place) >= MOST_SCANS:
                 raise _corrupt(f"more than {MOST_SCANS} scans")
-            return claim
+            return replace(claim, bits=8 * (len(body) - place))
     raise _corrupt(f"more than {MOST_BLOCKS:,} blocks")
 
 
@@ -239,5 +249,5 @@ def _tiff_page(body: bytes, place: int, order: str, *, big: bool) -> tuple[Claim
 def _unpack(layout: str, body: bytes, place: int) -> int:
     try:
         return int(struct.unpack_from(layout, body, place)[0])
-    except struct.error:
+    except (struct.error, OverflowError):
         raise _corrupt("cut short") from None
