@@ -10,7 +10,7 @@ PHOTOS ?= ../shared
 RECIPE ?= style
 EXAMPLES ?= 20000
 WORKERS ?= 2
-SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py tests/unit/test_serve_probe.py
+SOAK := tests/unit/test_consumers_engine_properties.py tests/unit/test_consumers_group_machine.py tests/unit/test_serve_probe.py tests/unit/test_serve_guard.py
 
 # Where Python may keep no bytecode, each of the many processes of a demo or a test would compile torch and Ray anew.
 unexport PYTHONDONTWRITEBYTECODE
