@@ -10,7 +10,7 @@ from serve.batching.budget import Budget
 from serve.batching.slots import BYTES_PER_PIXEL
 from serve.catalog.channel import ImageFacts
 from serve.catalog.fitting import least_factor
-from serve.catalog.marks import MarkPolicy
+from serve.catalog.marks import Kept, MarkPolicy
 from serve.catalog.operations import Scene, Studio
 from serve.catalog.plan import ENCODING_QUALITY, SUFFIXES, PlannedShot
 from serve.catalog.quality import QualityRules, recorded_measurements, with_channels
@@ -18,7 +18,8 @@ from serve.images.decoding import DecodeLimits, Decoder
 from serve.images.encoding import Encoded
 from serve.images.finishing import Finisher
 from serve.images.phash import phash
-from serve.images.provenance import Provenance
+from serve.images.provenance import SOURCE_TYPES, Provenance
+from serve.images.rights import rights_of
 from serve.images.shrinking import until_it_fits
 from serve.interfaces import Caller, Development, FetchedBytes, Picture, Shot, ShotFailure, SourceImage, Stage
 from serve.metrics import Timings
@@ -103,8 +104,12 @@ class Darkroom:
         pixels, quality = shot.pixels, shot.quality
         if pixels is None or quality is None:
             raise ValueError("a shot is encoded after all stages")
-        provenance = Provenance(
-            digital_source_type=planned.digital_source_type, models=shot.models, seed=shot.seed, key=shot.key
+        provenance = _kept(
+            Provenance(
+                digital_source_type=planned.digital_source_type, models=shot.models, seed=shot.seed, key=shot.key
+            ),
+            shot.source,
+            planned.marks.metadata,
         )
 
         def work() -> Encoded:
@@ -134,6 +139,17 @@ class Darkroom:
 
     async def _in_thread(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _kept(provenance: Provenance, source: SourceImage, policy: Kept) -> Provenance:
+    """With what the metadata policy keeps of the source photo."""
+    if policy == "strip":
+        return provenance
+    told = replace(provenance, rights=rights_of(source.notices) or None)
+    if policy == "keep_rights":
+        return told
+    declared = declared_type(source)
+    return replace(told, source=source.sha256, source_type=declared if declared in SOURCE_TYPES else None)
 
 
 def declared_type(source: SourceImage) -> str | None:

@@ -35,6 +35,7 @@ def finisher_for(settings: ServeSettings) -> Finisher:
         signer=signer.fingerprint if signer else "",
         watermark=settings.watermark,
         watermark_code=_digest(b"code " + secret),
+        metadata=settings.metadata,
     )
     finisher = Finisher(policy=policy, signer=signer, secret=secret, face=settings.label_font)
     if settings.c2pa and signer is None:

@@ -132,6 +132,11 @@ class ServeSettings(BaseSettings):
         default=None, description="Style net to use instead of the bundled one: a folder, a file, or s3://bucket/key."
     )
 
+    metadata: Literal["strip", "keep_rights", "keep_provenance"] = Field(
+        default="strip",
+        description="What outputs keep of their photo's own metadata: nothing, its rights fields (creator, notice, "
+        "credit, terms, page), or also its sha256 and what it said of its making. EXIF and places are never kept.",
+    )
     label_texts: dict[str, str] = Field(
         default={},
         description='Words of the visible label by language, as JSON, over {"en": "AI-generated", "zh": "AI生成"}; '

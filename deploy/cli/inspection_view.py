@@ -36,6 +36,8 @@ def facts(name: str, one: Inspection | None) -> dict[str, Any]:
         "meaning": one.meaning,
         "key": ours.key if ours else None,
         "seed": ours.seed if ours else None,
+        "source_sha256": ours.source if ours else None,
+        "source_said": ours.source_type if ours else None,
         "models": [model.model_dump() for model in ours.models] if ours else [],
         "aigc": one.aigc.fields() if one.aigc else None,
         "label": None
@@ -72,6 +74,8 @@ def _rows(one: Inspection) -> Iterator[Row]:
         yield "key", _words(ours.key)
         yield "seed", _words(str(ours.seed))
         yield "models", _words(", ".join(f"{model.name} {model.version}" for model in ours.models))
+        if ours.source is not None:
+            yield "made of", _words(f"{ours.source}, {ours.source_type or 'which does not say how it was made'}")
     fields = one.aigc.fields() if one.aigc else {}
     yield "AIGC", _words(", ".join(f"{name} {text or '-'}" for name, text in fields.items()))
     yield "visible label", _label(one)

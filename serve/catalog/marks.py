@@ -6,6 +6,7 @@ What a file always says, its IPTC digital source type, is no mark in this sense:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from serve.catalog.channel import Channel
 from serve.errors import MarkImpossible
@@ -20,6 +21,10 @@ WATERMARK_MIN_SIDE = 400
 #: What the visible label says, by language; `DEFAULT_LANGUAGE` for all others.
 LABEL_TEXTS: Mapping[str, str] = MappingProxyType({"en": "AI-generated", "zh": "AI生成"})
 DEFAULT_LANGUAGE = "en"
+
+
+#: What is kept of the source photo's own metadata.
+Kept = Literal["strip", "keep_rights", "keep_provenance"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,7 @@ class MarkPolicy:
     watermark: bool = False
     #: Stands for the secret of the watermark.
     watermark_code: str = ""
+    metadata: Kept = "strip"
 
     def label_for(self, *languages: str | None) -> str:
         """The label's text in the first of these languages that has one; `zh-Hans-CN` also matches `zh`."""
@@ -63,6 +69,8 @@ class Marks:
     c2pa: str | None = None
     #: Stands for the secret of the invisible watermark.
     watermark: str | None = None
+    #: What is kept of the source's metadata; no mark of ours, but it is written with them.
+    metadata: Kept = "strip"
 
     def identity(self) -> dict[str, object]:
         """What enters the object key: only marks that are there, so that keys of unmarked images stay as they are."""
@@ -71,6 +79,7 @@ class Marks:
             **({"aigc": self.aigc_producer} if self.aigc_producer is not None else {}),
             **({"c2pa": self.c2pa} if self.c2pa is not None else {}),
             **({"watermark": [WATERMARK_VERSION, self.watermark]} if self.watermark is not None else {}),
+            **({"metadata": self.metadata} if self.metadata != "strip" else {}),
         }
 
     @property
@@ -114,6 +123,7 @@ def marks_for(
         aigc_producer=policy.aigc_producer if aigc else None,
         c2pa=policy.signer if signed else None,
         watermark=policy.watermark_code if watermark else None,
+        metadata=policy.metadata,
     )
 
 

@@ -81,6 +81,9 @@ class Provenance:
     watermark: int | None = None
     #: Rights fields of the source photo, where the metadata policy keeps them.
     rights: SourceRights | None = None
+    #: sha256 of the source file, and the IPTC code that it named, where the metadata policy keeps provenance.
+    source: str | None = None
+    source_type: str | None = None
 
     def __post_init__(self) -> None:
         if self.digital_source_type not in SOURCE_TYPES:
@@ -114,6 +117,8 @@ def _add_marks(about: ET.Element, provenance: Provenance) -> None:
     for name, value in (
         (f"{{{gb.NAMESPACE}}}AIGC", provenance.aigc.json() if provenance.aigc else None),
         (f"{{{_VITRINE}}}Label", provenance.label),
+        (f"{{{_VITRINE}}}Source", provenance.source),
+        (f"{{{_VITRINE}}}SourceType", provenance.source_type),
         (f"{{{_VITRINE}}}Watermark", None if provenance.watermark is None else f"{provenance.watermark:08x}"),
     ):
         if value is not None:
@@ -157,6 +162,8 @@ def parse_packet(packet: bytes) -> Provenance | None:
             label=_optional(about, f"{{{_VITRINE}}}Label"),
             watermark=None if (payload := _optional(about, f"{{{_VITRINE}}}Watermark")) is None else int(payload, 16),
             rights=_rights(about) or None,
+            source=_optional(about, f"{{{_VITRINE}}}Source"),
+            source_type=_optional(about, f"{{{_VITRINE}}}SourceType"),
         )
     except (ET.ParseError, ValueError):
         return None

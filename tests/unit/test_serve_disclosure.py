@@ -16,6 +16,7 @@ from serve.images import finishing
 from serve.images.credentials import Signer
 from serve.images.finishing import Finisher
 from serve.images.inspection import inspect
+from serve.images.provenance import read_provenance
 from serve.interfaces import SourceImage
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
@@ -159,3 +160,32 @@ def test_a_photo_that_calls_itself_a_models_stays_one(
             ("drawn", "mark_impossible"),
             ("plain", "mark_impossible"),
         }
+
+
+@pytest.mark.parametrize("policy", ["strip", "keep_rights", "keep_provenance"])
+def test_the_metadata_policy_decides_what_is_kept_of_the_photo(
+    policy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = darkroom.decode
+    notices = {
+        "creator": ("Ana",),
+        "copyright_notice": ("(c) Ana",),
+        "web_statement": ("https://example.com",),
+        "digital_source_type": ("digitalCapture",),
+        "c2pa": ("present",),
+    }
+    monkeypatch.setattr(darkroom, "decode", lambda *args: replace(decoded(*args), notices=notices))
+    with small_studio(PHOTOS, tmp_path, finisher=Finisher(policy=MarkPolicy(metadata=policy))) as studio:
+        (output, _) = asyncio.run(studio.pipeline.answer(item("a"))).outputs
+        body = studio.store.get(output.key)
+    found = read_provenance(body)
+    assert found is not None
+    assert found.digital_source_type == "algorithmicallyEnhanced"
+    assert (b"Ana" in body) is (policy != "strip")
+    assert (found.rights is not None) is (policy != "strip")
+    if found.rights is not None:
+        assert (found.rights.creator, found.rights.copyright_notice) == (("Ana",), "(c) Ana")
+        assert found.rights.web_statement == "https://example.com"
+    kept = (output.source_sha256, "digitalCapture") if policy == "keep_provenance" else (None, None)
+    assert (found.source, found.source_type) == kept
+    assert output.marks == []

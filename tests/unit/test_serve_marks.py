@@ -150,6 +150,8 @@ def test_every_setting_that_changes_a_file_changes_its_key() -> None:
         planned(hidden, policy=replace(POLICY, watermark_code="f00d")).key,
         planned(policy=replace(POLICY, c2pa=True)).key,
         planned(policy=replace(POLICY, watermark=True)).key,
+        planned(policy=replace(POLICY, metadata="keep_rights")).key,
+        planned(policy=replace(POLICY, metadata="keep_provenance")).key,
         planned().key,
     ]
     assert len(set(keys)) == len(keys)

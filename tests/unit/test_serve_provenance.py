@@ -35,6 +35,8 @@ PROVENANCE = st.builds(
     label=st.none() | TEXT,
     watermark=st.none() | st.integers(0, 2**32 - 1),
     rights=st.none() | RIGHTS.filter(bool),
+    source=st.none() | TEXT,
+    source_type=st.none() | TEXT,
 )
 EXAMPLE = Provenance(
     digital_source_type="algorithmicallyEnhanced",
