@@ -6,12 +6,11 @@ there. Sources: IPTC Photo Metadata Standard 2023.1 (XMP and IIM names), EXIF 2.
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
 from xml.etree import ElementTree as ET
 
 from PIL import Image, IptcImagePlugin, JpegImagePlugin, TiffImagePlugin
 
-from serve.images.rights import LONGEST, SourceRights
+from serve.images.rights import LONGEST
 
 #: Names of the notices. The first five are the fields of `SourceRights`, of which all but `creator` have one text.
 NAMES = (
@@ -54,8 +53,6 @@ _C2PA_PLACES = {
 
 _WITH_IIM = (JpegImagePlugin.JpegImageFile, TiffImagePlugin.TiffImageFile)
 
-#: What of a source's metadata goes into the images made of it. Anything else than these fields never does.
-MetadataPolicy = Literal["strip", "keep_rights", "keep_provenance"]
 Found = dict[str, tuple[str, ...]]
 
 
@@ -89,33 +86,6 @@ def cleaned(raw: Mapping[str, Iterable[object]]) -> Found:
         if texts:
             found[name] = texts[: MOST_CREATORS if name == "creator" else 1]
     return found
-
-
-def rights_of(notices: Mapping[str, tuple[str, ...]]) -> SourceRights:
-    """The rights fields among the notices."""
-
-    def first(name: str) -> str | None:
-        return next(iter(notices.get(name, ())), None)
-
-    return SourceRights(
-        creator=notices.get("creator", ()),
-        copyright_notice=first("copyright_notice"),
-        credit=first("credit"),
-        usage_terms=first("usage_terms"),
-        web_statement=first("web_statement"),
-    )
-
-
-def kept_rights(notices: Mapping[str, tuple[str, ...]], policy: MetadataPolicy) -> SourceRights | None:
-    """What a finished image carries on of its source's rights: nothing with `strip`, and where there is nothing."""
-    return None if policy == "strip" else rights_of(notices) or None
-
-
-def kept_origin(notices: Mapping[str, tuple[str, ...]], policy: MetadataPolicy) -> tuple[str | None, bool]:
-    """The source's digital source type, and whether it had a C2PA manifest; only `keep_provenance` carries them on."""
-    if policy != "keep_provenance":
-        return None, False
-    return next(iter(notices.get("digital_source_type", ())), None), "c2pa" in notices
 
 
 def _grouped(pairs: Iterable[tuple[str, object]]) -> dict[str, list[object]]:

@@ -1,6 +1,7 @@
 """Whose a photo is: the rights fields that its file carries, kept where the metadata policy says so."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: No honest notice is longer.
@@ -38,3 +39,18 @@ def _clean(text: str | None) -> str | None:
         return None
     kept = "".join(" " if unicodedata.category(letter) in _NO_TEXT else letter for letter in text[: 4 * LONGEST])
     return " ".join(kept.split())[:LONGEST].strip() or None
+
+
+def rights_of(notices: Mapping[str, tuple[str, ...]]) -> SourceRights:
+    """The rights among what a source file said, by the names in `SourceImage.notices`."""
+
+    def first(name: str) -> str | None:
+        return next(iter(notices.get(name, ())), None)
+
+    return SourceRights(
+        creator=notices.get("creator", ()),
+        copyright_notice=first("copyright_notice"),
+        credit=first("credit"),
+        usage_terms=first("usage_terms"),
+        web_statement=first("web_statement"),
+    )

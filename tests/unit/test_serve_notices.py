@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from serve.images.decoding import decode
-from serve.images.notices import MOST_CREATORS, NAMES, cleaned, kept_origin, kept_rights, rights_of
-from serve.images.rights import LONGEST, SourceRights
+from serve.images.notices import MOST_CREATORS, NAMES, cleaned
+from serve.images.rights import LONGEST, SourceRights, rights_of
 from serve.interfaces import FetchedBytes
 from tests.support.pictures import patches, saved
 
@@ -129,16 +129,6 @@ def test_whatever_is_read_comes_out_clean(raw: dict[str, list[object]]) -> None:
     assert cleaned(found) == found
     assert all(text and len(text) <= LONGEST and text.isprintable() for texts in found.values() for text in texts)
     assert isinstance(rights_of(found), SourceRights)
-
-
-def test_the_policy_decides_what_is_kept() -> None:
-    found = {"creator": ("Ada",), "digital_source_type": ("digitalCapture",), "c2pa": ("present",)}
-    assert (kept_rights(found, "strip"), kept_origin(found, "strip")) == (None, (None, False))
-    assert kept_rights(found, "keep_rights") == SourceRights(creator=("Ada",))
-    assert kept_origin(found, "keep_rights") == (None, False)
-    assert kept_rights(found, "keep_provenance") == SourceRights(creator=("Ada",))
-    assert kept_origin(found, "keep_provenance") == ("digitalCapture", True)
-    assert kept_rights({}, "keep_provenance") is None
 
 
 def test_without_notices_there_are_no_rights() -> None:
