@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from PIL import Image, IptcImagePlugin, JpegImagePlugin, TiffImagePlugin
 
-from serve.images.rights import LONGEST, SourceRights
+from serve.images.rights import LONGEST
 
 #: Names of the notices. The first five are the fields of `SourceRights`, of which all but `creator` have one text.
 NAMES = (
@@ -86,21 +86,6 @@ def cleaned(raw: Mapping[str, Iterable[object]]) -> Found:
         if texts:
             found[name] = texts[: MOST_CREATORS if name == "creator" else 1]
     return found
-
-
-def rights_of(notices: Mapping[str, tuple[str, ...]]) -> SourceRights:
-    """The rights fields among the notices."""
-
-    def first(name: str) -> str | None:
-        return next(iter(notices.get(name, ())), None)
-
-    return SourceRights(
-        creator=notices.get("creator", ()),
-        copyright_notice=first("copyright_notice"),
-        credit=first("credit"),
-        usage_terms=first("usage_terms"),
-        web_statement=first("web_statement"),
-    )
 
 
 def _grouped(pairs: Iterable[tuple[str, object]]) -> dict[str, list[object]]:

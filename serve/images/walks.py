@@ -130,7 +130,7 @@ def walk_webp(body: bytes) -> Claim:
     end = 8 + int.from_bytes(body[4:8], "little")
     if end > len(body):
         raise _corrupt("cut short")
-    place, frames, lossless = 12, 0, False
+    place, frames = 12, 0
     for _ in range(MOST_BLOCKS):
         if place + 8 > end:
             break
@@ -139,14 +139,13 @@ def walk_webp(body: bytes) -> Claim:
             raise _corrupt("a chunk is longer than its file")
         size = size or _webp_size(name, body[place + 8 : place + 18])
         frames += name == b"ANMF"
-        lossless = lossless or name in {b"VP8L", b"ANMF"}
         place += 8 + length + length % 2
     else:
         raise _corrupt(f"more than {MOST_BLOCKS:,} blocks")
     if size is None:
         raise _corrupt("no picture in the file")
-    # The picture, two canvases of the decoder, and the pixels of a lossless frame.
-    return Claim(*size, max(frames, 1), working_bytes=16 if lossless else 12)
+    # The picture, two canvases of the decoder, and what passes from these to that.
+    return Claim(*size, max(frames, 1), working_bytes=16)
 
 
 def _webp_size(name: bytes, data: bytes) -> tuple[int, int] | None:

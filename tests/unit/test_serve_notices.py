@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from serve.images.decoding import decode
-from serve.images.notices import MOST_CREATORS, NAMES, cleaned, rights_of
-from serve.images.rights import LONGEST, SourceRights
+from serve.images.notices import MOST_CREATORS, NAMES, cleaned
+from serve.images.rights import LONGEST, SourceRights, rights_of
 from serve.interfaces import FetchedBytes
 from tests.support.pictures import patches, saved
 
