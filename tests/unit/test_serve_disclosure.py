@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from serve import darkroom
 from serve.catalog.catalog import Catalog
 from serve.catalog.loader import load_catalog
 from serve.catalog.marks import MarkPolicy
 from serve.errors import MarkImpossible
 from serve.images import finishing
 from serve.images.credentials import Signer
+from serve.images.decoding import decode
 from serve.images.finishing import Finisher
 from serve.images.inspection import inspect
 from serve.images.provenance import read_provenance
@@ -134,17 +134,13 @@ def test_a_mark_that_is_lost_on_the_way_stores_nothing(
         assert studio.store._objects == {}  # type: ignore[attr-defined]
 
 
-def test_a_photo_that_calls_itself_a_models_stays_one(
-    tmp_path: Path, catalog: Catalog, finisher: Finisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_photo_that_calls_itself_a_models_stays_one(tmp_path: Path, catalog: Catalog, finisher: Finisher) -> None:
     """A crop of a model's picture must not turn into a photo."""
-    decoded = darkroom.decode
 
     def telling(*args: Any) -> SourceImage:
-        return replace(decoded(*args), notices={"digital_source_type": ("trainedAlgorithmicMedia",)})
+        return replace(decode(*args), notices={"digital_source_type": ("trainedAlgorithmicMedia",)})
 
-    monkeypatch.setattr(darkroom, "decode", telling)
-    with small_studio(PHOTOS, tmp_path, catalog=catalog, finisher=finisher) as studio:
+    with small_studio(PHOTOS, tmp_path, catalog=catalog, finisher=finisher, decoder=telling) as studio:
         (plain,) = [one for one in run(studio).outputs if one.variant == "plain"]
         assert plain.digital_source_type == "trainedAlgorithmicMedia"
         assert plain.marks == ["label", "aigc", "watermark", "c2pa"]
@@ -163,10 +159,7 @@ def test_a_photo_that_calls_itself_a_models_stays_one(
 
 
 @pytest.mark.parametrize("policy", ["strip", "keep_rights", "keep_provenance"])
-def test_the_metadata_policy_decides_what_is_kept_of_the_photo(
-    policy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoded = darkroom.decode
+def test_the_metadata_policy_decides_what_is_kept_of_the_photo(policy: Any, tmp_path: Path) -> None:
     notices = {
         "creator": ("Ana",),
         "copyright_notice": ("(c) Ana",),
@@ -174,8 +167,12 @@ def test_the_metadata_policy_decides_what_is_kept_of_the_photo(
         "digital_source_type": ("digitalCapture",),
         "c2pa": ("present",),
     }
-    monkeypatch.setattr(darkroom, "decode", lambda *args: replace(decoded(*args), notices=notices))
-    with small_studio(PHOTOS, tmp_path, finisher=Finisher(policy=MarkPolicy(metadata=policy))) as studio:
+
+    def telling(*args: Any) -> SourceImage:
+        return replace(decode(*args), notices=notices)
+
+    finisher = Finisher(policy=MarkPolicy(metadata=policy))
+    with small_studio(PHOTOS, tmp_path, finisher=finisher, decoder=telling) as studio:
         (output, _) = asyncio.run(studio.pipeline.answer(item("a"))).outputs
         body = studio.store.get(output.key)
     found = read_provenance(body)
