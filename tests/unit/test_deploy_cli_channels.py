@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from deploy.cli import app
+from deploy.cli.console import out
 from models.recognition.reader import NoReader, ReadingState
 
 runner = CliRunner()
@@ -42,8 +43,11 @@ def statuses(document: dict[str, Any], *wanted: str) -> dict[str, str]:
     return {rule["rule"]: rule["status"] for rule in document["rules"] if rule["status"] in wanted}
 
 
-def test_a_file_that_passes_exits_with_0_and_shows_every_rule_with_its_source(good: Path) -> None:
-    result = runner.invoke(app, ["channels", "check", str(good), "--channel", "walmart"], env={"COLUMNS": "120"})
+def test_a_file_that_passes_exits_with_0_and_shows_every_rule_with_its_source(
+    good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(out, "_width", 120)
+    result = runner.invoke(app, ["channels", "check", str(good), "--channel", "walmart"])
     assert result.exit_code == 0
     assert "2200 x 2200 jpeg" in result.stdout
     for words in ("walmart@2", "white_background", ">= 0.98", "RGB 8", "pass", "walmart.com (2026-11)"):
@@ -52,8 +56,9 @@ def test_a_file_that_passes_exits_with_0_and_shows_every_rule_with_its_source(go
     assert "Of 7 rules 0 are broken" in result.stdout
 
 
-def test_names_of_rules_are_whole_on_a_narrow_terminal(good: Path) -> None:
-    result = runner.invoke(app, ["channels", "check", str(good), "--channel", "ebay"], env={"COLUMNS": "80"})
+def test_names_of_rules_are_whole_on_a_narrow_terminal(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out, "_width", 80)
+    result = runner.invoke(app, ["channels", "check", str(good), "--channel", "ebay"])
     for name in ("advised_longest_side", "advised_jpeg_quality", "forbidden_watermark", "not measured"):
         assert name in result.stdout
     assert "text needs the extra" in result.stdout

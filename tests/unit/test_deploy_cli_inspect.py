@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from deploy.cli import app
+from deploy.cli.console import out
 from serve.catalog.marks import Marks
 from serve.images.finishing import Finisher
 from serve.images.provenance import Provenance
@@ -39,8 +40,9 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "ours.png"
 
 
-def test_people_see_every_mark(image: Path) -> None:
-    shown = runner.invoke(app, ["inspect", str(image)], env={"COLUMNS": "200"})
+def test_people_see_every_mark(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out, "_width", 200)
+    shown = runner.invoke(app, ["inspect", str(image)])
     assert shown.exit_code == 0
     for words in (
         "png 440 x 420 RGB",
