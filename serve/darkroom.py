@@ -29,6 +29,7 @@ from serve.schemas.subject import Subject
 
 R = TypeVar("R")
 _PLAIN = Finisher()
+_WHITE = "#ffffff"
 
 
 class Darkroom:
@@ -57,11 +58,26 @@ class Darkroom:
         return self._finisher.policy
 
     async def decode(self, fetched: FetchedBytes, image_id: str, timings: Timings) -> SourceImage:
-        """Decode, a thread waiting for it; raise `SourceError`, or `DecoderUnavailable`."""
+        """Decode on white, a thread waiting for it; raise `SourceError`, or `DecoderUnavailable`."""
+        return await self._decoded(fetched, image_id, self._limits, timings)
 
+    async def laid_on(
+        self, ground: str | None, source: SourceImage, fetched: FetchedBytes, timings: Timings
+    ) -> SourceImage:
+        """The photo with this colour, `#rrggbb`, behind what is transparent; None leaves it on white."""
+        if ground is None:
+            return source
+        red, green, blue = bytes.fromhex(ground[1:])
+        limits = replace(self._limits, ground=(red, green, blue))
+        laid = await self._decoded(fetched, source.image_id, limits, timings)
+        return replace(laid, phash=source.phash, treatment=f"{source.treatment} on {ground}")
+
+    async def _decoded(
+        self, fetched: FetchedBytes, image_id: str, limits: DecodeLimits, timings: Timings
+    ) -> SourceImage:
         def work() -> SourceImage:
             with timings.stage("decode"):
-                return self._decoder(fetched, image_id, self._limits)
+                return self._decoder(fetched, image_id, limits)
 
         return await self._in_thread(work)
 
@@ -75,7 +91,8 @@ class Darkroom:
         def work() -> SourceImage:
             with timings.stage("faces"):
                 pixels, count = faces.blur(source.pixels)
-            return replace(source, pixels=pixels, faces_blurred=count)
+            treatment = f"{source.treatment} {faces.model.name} {faces.model.version}"
+            return replace(source, pixels=pixels, faces_blurred=count, treatment=treatment)
 
         return await self._in_thread(work)
 
@@ -160,7 +177,16 @@ def declared_type(source: SourceImage) -> str | None:
 def room_for(source: SourceImage, planned: Sequence[PlannedShot]) -> int:
     """Bytes that the photo and its outputs take while they are worked on."""
     outputs = sum(one.variant.size[0] * one.variant.size[1] for one in planned)
-    return source.pixels.nbytes + BYTES_PER_PIXEL * outputs
+    return source.pixels.nbytes * max(1, len(by_ground(source, planned))) + BYTES_PER_PIXEL * outputs
+
+
+def by_ground(source: SourceImage, planned: Sequence[PlannedShot]) -> dict[str | None, list[PlannedShot]]:
+    """The outputs by the colour that must lie behind a transparent photo; None is white, and every opaque photo."""
+    grounds: dict[str | None, list[PlannedShot]] = {}
+    for one in planned:
+        plain = "alpha_flattened" not in source.flags or one.background in {None, _WHITE}
+        grounds.setdefault(None if plain else one.background, []).append(one)
+    return grounds
 
 
 def facts_of(

@@ -42,6 +42,8 @@ class SourceImage:
     flags: tuple[str, ...] = ()
     #: What the file said of its rights and origin, by the names in `images/notices.py`; texts of strangers, cleaned.
     notices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: What was done to the pixels besides reading the file; with `sha256` it names them.
+    treatment: str = ""
     #: How many faces were made unrecognisable; None where nobody asked for it.
     faces_blurred: int | None = None
     #: Perceptual hash of the photo before any of that.

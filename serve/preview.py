@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from serve.batching.budget import Budget
 from serve.catalog.fitting import fit_recipe
 from serve.catalog.plan import PlannedShot, plan
-from serve.darkroom import Darkroom, declared_type, room_for
+from serve.darkroom import Darkroom, by_ground, declared_type, room_for
 from serve.edition import Editions
 from serve.errors import FaceBlurFailed, RequestError, ServeError
 from serve.interfaces import Caller, FetchedBytes, Shot, ShotFailure
@@ -67,14 +67,16 @@ class Previewer:
             refused += [_refusal(one) for one in planned if one.refusal]
             planned = [one for one in planned if one.refusal is None]
             async with self.darkroom.working_bytes.take(room_for(source, planned), caller.tenant):
-                if hides_faces:
-                    if edition.faces is None:
-                        raise FaceBlurFailed
-                    source = await self.darkroom.without_faces(source, edition.faces, timings)
-                shots = await self.darkroom.develop(source, planned, edition.stages, caller, timings)
-                images = await asyncio.gather(
-                    *(self._finish(shot, one, timings) for shot, one in zip(shots, planned, strict=True))
-                )
+                images: list[PreviewImage] = []
+                for ground, some in by_ground(source, planned).items():
+                    laid = await self.darkroom.laid_on(ground, source, fetched, timings)
+                    if hides_faces:
+                        if edition.faces is None:
+                            raise FaceBlurFailed
+                        laid = await self.darkroom.without_faces(laid, edition.faces, timings)
+                    shots = await self.darkroom.develop(laid, some, edition.stages, caller, timings)
+                    finishing = (self._finish(shot, one, timings) for shot, one in zip(shots, some, strict=True))
+                    images += await asyncio.gather(*finishing)
         return PreviewAnswer(
             recipe=recipe.recipe,
             recipe_version=recipe.version,

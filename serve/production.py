@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from serve.batching.budget import Budget
 from serve.catalog.plan import PlannedShot, plan
-from serve.darkroom import Darkroom, declared_type, facts_of, judged_again, room_for
+from serve.darkroom import Darkroom, by_ground, declared_type, facts_of, judged_again, room_for
 from serve.errors import ObjectBusy
 from serve.images.encoding import Encoded
 from serve.images.phash import phash
@@ -107,11 +107,16 @@ class Production:
             todo = [one for one in todo if not _refused(photo, one)]
             async with self._darkroom.working_bytes.take(room_for(source, todo), photo.caller.tenant):
                 self._tell_load()
-                with photo.noting("faces"):
-                    if photo.hides_faces and photo.edition.faces is not None:
-                        source = await self._darkroom.without_faces(source, photo.edition.faces, photo.timings)
-                    with photo.noting("generation"):
-                        await self._develop(photo, source, todo)
+                for ground, some in by_ground(source, todo).items():
+                    laid = await self._darkroom.laid_on(ground, source, fetched, photo.timings)
+                    await self._prepare_and_develop(photo, laid, some)
+
+    async def _prepare_and_develop(self, photo: Photo, source: SourceImage, todo: Sequence[PlannedShot]) -> None:
+        with photo.noting("faces"):
+            if photo.hides_faces and photo.edition.faces is not None:
+                source = await self._darkroom.without_faces(source, photo.edition.faces, photo.timings)
+            with photo.noting("generation"):
+                await self._develop(photo, source, todo)
 
     async def _develop(self, photo: Photo, source: SourceImage, todo: Sequence[PlannedShot]) -> None:
         shots = await self._darkroom.develop(source, todo, photo.edition.stages, photo.caller, photo.timings)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
-_WHITE = (255, 255, 255, 255)
 _PROFILE_MODES = {"RGB": ("RGB", "RGBA"), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab": ("LAB",)}
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _SRGB = ImageCms.createProfile("sRGB")
@@ -28,10 +27,11 @@ def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 
 class ToSrgb:
-    """Turns the bands of one picture into sRGB on white; what had to be done is added to `flags`, once each."""
+    """Turns the bands of one picture into sRGB on a ground; what had to be done is added to `flags`, once each."""
 
-    def __init__(self, image: Image.Image, flags: list[str]) -> None:
+    def __init__(self, image: Image.Image, flags: list[str], ground: tuple[int, int, int] = (255, 255, 255)) -> None:
         self._flags = flags
+        self._ground = (*ground, 255)
         self._profile: bytes | None = image.info.get("icc_profile") or None
         self._range = _range(image) if _deep(image) else None
         self._transforms: dict[str, Transform] = {}
@@ -114,7 +114,7 @@ class ToSrgb:
         if band.getchannel("A").getextrema() == (255, 255):
             return band.convert("RGB")
         self._note("alpha_flattened")
-        return Image.alpha_composite(Image.new("RGBA", band.size, _WHITE), band).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", band.size, self._ground), band).convert("RGB")
 
 
 def _deep(image: Image.Image) -> bool:

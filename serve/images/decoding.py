@@ -50,7 +50,7 @@ def refused(code: str, message: str | None = None) -> SourceError:
 
 
 def decode(fetched: FetchedBytes, image_id: str, limits: DecodeLimits = _DEFAULT_LIMITS) -> SourceImage:
-    """Decode the first frame in this process: upright, sRGB, alpha on white, `uint8 [H, W, 3]`.
+    """Decode the first frame in this process: upright, sRGB, alpha on `limits.ground`, `uint8 [H, W, 3]`.
 
     Raise `UnsupportedFormat`, `CorruptImage`, `TooManyPixels`, `TooSmall` or `DecoderMemory`.
     """

@@ -25,6 +25,8 @@ class DecodeLimits:
     #: Frames x area of an animation or of a file of many pages. Only the first one is decoded; the bound keeps out
     #: files that are made to hurt whoever looks at all of them.
     max_frame_pixels: int = 250_000_000
+    #: What shows through where the picture is transparent, sRGB.
+    ground: tuple[int, int, int] = (255, 255, 255)
     #: What the decoder may take by its own estimate; a decode worker sets it to what its process may take.
     max_working_bytes: int = 2**40
 

@@ -53,7 +53,7 @@ class Sandbox:
         self._keeper.start()
 
     def decode(self, fetched: FetchedBytes, image_id: str, limits: DecodeLimits) -> SourceImage:
-        """Decode the first frame: upright, sRGB, alpha on white, `uint8 [H, W, 3]`. Blocking.
+        """Decode the first frame: upright, sRGB, alpha on `limits.ground`, `uint8 [H, W, 3]`. Blocking.
 
         Raise `SourceError`, or `DecoderUnavailable` if no worker can be had.
         """

@@ -111,7 +111,7 @@ def unpack(body: bytes, limits: DecodeLimits, allot: Allot = heap, *, formats: t
         header = check_header(body, limits, formats)
         with Image.open(io.BytesIO(body), formats=(header.format,)) as image:
             _check_opened(image, header, limits)
-            return _load(image, header, body, allot)
+            return _load(image, header, body, allot, limits.ground)
     except (Refusal, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -143,7 +143,9 @@ def _strips_cover(image: ImageFile.ImageFile) -> bool:
     return right * bottom >= image.width * image.height
 
 
-def _load(image: ImageFile.ImageFile, header: Header, body: bytes, allot: Allot) -> Unpacked:
+def _load(
+    image: ImageFile.ImageFile, header: Header, body: bytes, allot: Allot, ground: tuple[int, int, int]
+) -> Unpacked:
     mode, name = image.mode, (image.format or "").lower()
     several = getattr(image, "is_animated", False) and image.format != "MPO"
     flags = ["first_frame"] if several else []
@@ -152,7 +154,7 @@ def _load(image: ImageFile.ImageFile, header: Header, body: bytes, allot: Allot)
     image.load()
     _mend_key(image, header)
     orientation = _orientation(image, flags)
-    convert = ToSrgb(image, flags)
+    convert = ToSrgb(image, flags, ground)
     size = (image.width, image.height) if orientation >= 5 else (image.height, image.width)
     upright = room.reshape(*size, 3)
     stored = _STORED[orientation](upright)

@@ -140,21 +140,21 @@ class Generation:
 
         Each source is cut out once for all its shots, and corrected once for all that ask for the same correction.
         """
-        cut = self._cutting.together({shot.source.sha256: shot.source.pixels for shot in batch})
+        cut = self._cutting.together({_name(shot): shot.source.pixels for shot in batch})
         corrected: dict[tuple[str, Enhance], Canvas] = {}
         restorer = None if self._restorer is None else self._restorer.model
 
         def work(shot: Shot) -> Shot:
-            sha256 = shot.source.sha256
-            if sha256 not in cut:
-                cut.update(self._cutting.alone({sha256: shot.source.pixels}))
-            found = cut[sha256]
+            name = _name(shot)
+            if name not in cut:
+                cut.update(self._cutting.alone({name: shot.source.pixels}))
+            found = cut[name]
             canvas = Canvas(found.photo, found.alpha, found.photo, found.figures)
             chain = [operation for operation in shot.variant.operations if operation.stage == self.name]
             if chain and isinstance(first := chain[0], Enhance):
-                if (sha256, first) not in corrected:
-                    corrected[sha256, first] = _enhance(canvas, first, shot, restorer)
-                canvas, chain = corrected[sha256, first], chain[1:]
+                if (name, first) not in corrected:
+                    corrected[name, first] = _enhance(canvas, first, shot, restorer)
+                canvas, chain = corrected[name, first], chain[1:]
             for operation in chain:
                 canvas = HANDLERS[type(operation)].apply(canvas, operation, shot)
             return _finished(shot, fitted(canvas, shot.variant.size), found)
@@ -167,6 +167,11 @@ class Generation:
         self._cutting.alone({"warm up": small})
         if self._restorer is not None:
             self._restorer.model.restore([small])
+
+
+def _name(shot: Shot) -> str:
+    """The same for shots of the same pixels: one file may come with its faces and without, on one ground or another."""
+    return f"{shot.source.sha256}{shot.source.treatment}"
 
 
 def _finished(shot: Shot, canvas: Canvas, cut: Cut) -> Shot:

@@ -563,3 +563,13 @@ def test_what_was_corrected_is_not_held_to_what_it_was_before() -> None:
     )
     assert "photo_score" not in mended[0].figures
     assert sound[0].figures["photo_score"] == 0.25
+
+
+def test_one_file_with_its_faces_and_without_is_two_photos_for_a_batch() -> None:
+    whole = photo(1)
+    without = replace(whole, pixels=np.full_like(whole.pixels, 9), treatment=" without faces")
+    with_faces, hidden = made(generation(BoxBackend()), shot(whole, variant(), "a"), shot(without, variant(), "b"))
+    assert with_faces.reference is not None
+    assert hidden.reference is not None
+    assert with_faces.reference[24:40, 24:40].mean() > 60
+    assert hidden.reference[24:40, 24:40].max() == 9
