@@ -1,29 +1,60 @@
-"""What a chaos run is asked for."""
+"""What a load test is asked for."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
-Delivery = Literal["effectively_once", "transactional"]
+from deploy.services.stack import KafkaKind, StoreKind
+
+
+class DriverKind(StrEnum):
+    """Which way events take."""
+
+    KAFKA = "kafka"  #: produced to the topics of events; answered in the topic of results
+    HTTP = "http"  #: posted to Serve's door, one event a request
+    INPROCESS = "inprocess"  #: handed to the pipeline in a process of its own, without Ray, Kafka or HTTP
+
+
+class Mode(StrEnum):
+    """What kind of run it is."""
+
+    STEADY = "steady"
+    #: For hours: memory must not grow.
+    SOAK = "soak"
+    #: All events are there before the first consumer starts; what counts is how fast they are drained.
+    BACKLOG = "backlog"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChaosOptions:
-    """One run. The seed decides events, photos, faults and whom they hit; the threads of the system decide the rest."""
+class RunOptions:
+    """One run. Seconds are of the schedule: warm-up and drain come before and after the `duration_s` that counts."""
 
-    events: int = 20_000
-    #: A number, or names with commas between them.
-    faults: str = "24"
-    seed: int = 1
-    delivery: Delivery = "effectively_once"
-    consumers: int = 4
-    photos: int = 16
-    folder: Path = Path(".vitrine/chaos")
-    #: Without a new outcome for so long the run is given up.
-    patience_s: float = 150.0
-    session_timeout_s: float = 6.0
-
-    @property
-    def transactional(self) -> bool:
-        """Whether results and offsets travel in transactions."""
-        return self.delivery == "transactional"
+    driver: DriverKind
+    #: Events per second, on average.
+    rate: float
+    duration_s: float
+    seed: int
+    out: Path
+    mode: Mode = Mode.STEADY
+    #: How arrivals are spread: `poisson`, `constant`, `gamma:CV`, `ramp:FROM..TO`, `step:A,B,C`, `spike:FACTOR@AT+FOR`,
+    #: `trace:FILE`.
+    arrivals: str = "poisson"
+    #: A YAML file, by default the mix that comes along.
+    mix: Path | None = None
+    slo: Path | None = None
+    chaos: Path | None = None
+    warmup_s: float = 10.0
+    #: The longest wait for answers after the last event.
+    drain_s: float = 120.0
+    #: Part of every tenant, listing and event id, so that two runs on one system do not meet.
+    namespace: str = ""
+    generators: int = 1
+    consumers: int = 2
+    kafka: KafkaKind = KafkaKind.EMBEDDED
+    brokers: int = 1
+    store: StoreKind = StoreKind.EMBEDDED
+    #: What runs already, and is used instead of starting our own.
+    bootstrap: str | None = None
+    serve_url: str | None = None
+    #: A folder of photos instead of drawn ones.
+    photos: Path | None = None

@@ -11,12 +11,12 @@ from pydantic_core import to_json
 
 from consumers.events import SPEC_VERSION
 from consumers.settings import ConsumerSettings
-from deploy.loadtest.calm import calm_run
-from deploy.loadtest.census import Census
-from deploy.loadtest.ledger import Ledger, object_faults
-from deploy.loadtest.sending import Sender
-from deploy.loadtest.traffic import Kind, Planned
-from deploy.loadtest.watch import Watch
+from deploy.loadtest.chaos.calm import calm_run
+from deploy.loadtest.chaos.census import Census
+from deploy.loadtest.chaos.sending import Sender
+from deploy.loadtest.chaos.watch import Watch
+from deploy.loadtest.judging.ledger import Ledger, object_faults
+from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.services.buckets import s3_client
 from deploy.services.consumer import Consumer
 from deploy.services.interface import Endpoints

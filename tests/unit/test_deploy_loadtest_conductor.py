@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.errors import DeployError
-from deploy.loadtest.cluster import office
-from deploy.loadtest.conductor import Conductor, Phase
-from deploy.loadtest.faults import Fault, FreezeConsumer, KillConsumer
-from deploy.loadtest.program import FAULTS, program
-from deploy.loadtest.scene import Scene
-from deploy.loadtest.toxics import Toxic
+from deploy.loadtest.faults.cluster import office
+from deploy.loadtest.faults.conductor import Conductor, Phase
+from deploy.loadtest.faults.kinds import Fault, FreezeConsumer, KillConsumer
+from deploy.loadtest.faults.program import FAULTS, program
+from deploy.loadtest.faults.scene import Scene
+from deploy.loadtest.proxy.toxics import Toxic
 
 EVENTS = 400
 

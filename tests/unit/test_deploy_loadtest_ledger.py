@@ -10,19 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.results import SOURCE, ResultEvent, result_id
-from deploy.loadtest.ledger import (
-    Ledger,
-    Letter,
-    Place,
-    Progress,
-    Sent,
-    Stored,
-    object_faults,
-    offset_faults,
-    stored_objects,
-)
-from deploy.loadtest.traffic import Kind, Planned, Traffic
-from deploy.loadtest.violations import Reason
+from deploy.loadtest.judging.ledger import Entry, Ledger, Progress, Stored, object_faults, offset_faults, stored_objects
+from deploy.loadtest.judging.violations import Reason
+from deploy.loadtest.measuring.observations import Letter, Place
+from deploy.loadtest.workload.planned import Kind, Planned
+from deploy.loadtest.workload.traffic import Traffic
 from serve.schemas.result import ListingResult, Position
 
 EVENTS = 150
@@ -32,7 +24,7 @@ EVENTS = 150
 class World:
     """A right run: every event answered as it should be, results as they lie in the log."""
 
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[Entry] = field(default_factory=list)
     results: list[ResultEvent] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
 
@@ -50,7 +42,7 @@ class World:
         return {violation.reason for violation in self.ledger(exactly_once=exactly_once).verdict()}
 
 
-def result_of(event: Sent, outcome: str) -> ResultEvent:
+def result_of(event: Entry, outcome: str) -> ResultEvent:
     at = Position(topic=event.place.topic, partition=event.place.partition, offset=event.place.offset)
     tenant, _, name = (event.listing or "t:none").partition(":")
     data = {
@@ -74,8 +66,8 @@ def result_of(event: Sent, outcome: str) -> ResultEvent:
     )
 
 
-def sent_of(planned: Planned, offset: int) -> Sent:
-    return Sent(
+def sent_of(planned: Planned, offset: int) -> Entry:
+    return Entry(
         number=planned.number,
         place=Place(planned.topic, 0, offset),
         kind=planned.kind.value,
@@ -148,7 +140,7 @@ def answer_a_bad_event(world: World, chance: random.Random) -> None:
 def answer_nothing(world: World, chance: random.Random) -> None:
     event = world.sent[0]
     elsewhere = Place(event.place.topic, 9, 999)
-    world.results.append(result_of(Sent(number=0, place=elsewhere, kind="x", event_id="x"), "stale"))
+    world.results.append(result_of(Entry(number=0, place=elsewhere, kind="x", event_id="x"), "stale"))
 
 
 def bury_a_good_event(world: World, chance: random.Random) -> None:
@@ -217,9 +209,9 @@ def test_a_result_beside_a_dead_letter_is_noted_or_wrong() -> None:
 
 
 def test_listings_across_topics_may_be_overtaken_but_not_end_wrong() -> None:
-    def event(number: int, revision: int) -> Sent:
+    def event(number: int, revision: int) -> Entry:
         place = Place("listings.new", number, 0)
-        return Sent(
+        return Entry(
             number=number, place=place, kind="bare", event_id=f"e{number}", listing="t:l", revision=revision, loose=True
         )
 
@@ -254,7 +246,7 @@ OUTPUT = {
 
 
 def enriched(**changes: object) -> ListingResult:
-    event = Sent(number=1, place=Place("t", 0, 0), kind="photos", event_id="e", listing="t:l", revision=1)
+    event = Entry(number=1, place=Place("t", 0, 0), kind="photos", event_id="e", listing="t:l", revision=1)
     result = result_of(event, "enriched").data
     return ListingResult.model_validate({**result.model_dump(), "outputs": [OUTPUT | changes]})
 

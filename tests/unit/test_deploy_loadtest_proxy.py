@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.errors import DeployError
-from deploy.loadtest.proxy import Proxy, obey
-from deploy.loadtest.store_front import StoreFront
-from deploy.loadtest.toxics import (
+from deploy.loadtest.faults.store_front import StoreFront
+from deploy.loadtest.proxy.__main__ import obey
+from deploy.loadtest.proxy.server import Proxy
+from deploy.loadtest.proxy.toxics import (
     EFFECTS,
     Bandwidth,
     Effect,

@@ -8,14 +8,16 @@ from rich.console import Console
 
 from consumers.events import BadEvent, ListingEvent, parse
 from consumers.records import SourceRecord, TopicPartition
-from deploy.loadtest.calm import item_of
-from deploy.loadtest.census import letter_of, sent_of
-from deploy.loadtest.conductor import Mark, Phase
-from deploy.loadtest.ledger import NOWHERE, OVERTAKEN, Place
-from deploy.loadtest.report import ChaosReport, tables, verdict
-from deploy.loadtest.traffic import TOPICS, Kind, Planned, Traffic
-from deploy.loadtest.violations import Reason, Violation
-from deploy.loadtest.watch import place_of
+from deploy.loadtest.chaos.calm import item_of
+from deploy.loadtest.chaos.census import letter_of, sent_of
+from deploy.loadtest.chaos.report import ChaosReport, tables, verdict
+from deploy.loadtest.chaos.watch import place_of
+from deploy.loadtest.faults.conductor import Mark, Phase
+from deploy.loadtest.judging.ledger import OVERTAKEN
+from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.measuring.observations import NOWHERE, Place
+from deploy.loadtest.workload.planned import Kind, Planned
+from deploy.loadtest.workload.traffic import TOPICS, Traffic
 
 
 def traffic(seed: int, count: int = 2000) -> list[Planned]:

@@ -10,28 +10,14 @@ from typing import NamedTuple
 
 from consumers.reader import Visible
 from consumers.results import ResultEvent
-from deploy.loadtest.violations import Reason, Violation
+from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.measuring.observations import NOWHERE, Letter, Place
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
 
 DEAD = "dead letter"
 #: Events of listings that use several topics, whose result came after that of a newer revision: shown as `stale`.
 OVERTAKEN = "overtaken between topics"
-
-
-class Place(NamedTuple):
-    """Where an event stands in Kafka."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}[{self.partition}]@{self.offset}"
-
-
-#: Of an answer that does not say.
-NOWHERE = Place("", -1, -1)
 
 
 class Stored(NamedTuple):
@@ -44,7 +30,7 @@ class Stored(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Entry:
     """An event that the broker took."""
 
     number: int
@@ -56,15 +42,6 @@ class Sent:
     revision: int = 0
     #: The listing's events stand in several topics, between which no order is promised.
     loose: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """A dead letter."""
-
-    place: Place
-    dead_id: str
-    code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +71,7 @@ class Ledger:
         """`exactly_once`: every message counts (transactional delivery); otherwise what the shipped reader shows."""
         self._exactly_once = exactly_once
         self._reader = Visible(remembered=1 << 40)
-        self._sent: dict[Place, Sent] = {}
+        self._sent: dict[Place, Entry] = {}
         self._answers: dict[Place, _Answers] = {}
         self._seen: set[str] = set()
         self._newest: dict[str, int] = {}
@@ -103,7 +80,7 @@ class Ledger:
         self._stands: dict[str, ListingResult] = {}
         self.counts: Counter[str] = Counter()
 
-    def sent(self, event: Sent) -> None:
+    def sent(self, event: Entry) -> None:
         """Enter an event."""
         self._sent[event.place] = event
         self.counts["events"] += 1
@@ -138,7 +115,7 @@ class Ledger:
         letters[letter.dead_id] = letter
 
     @property
-    def events(self) -> list[Sent]:
+    def events(self) -> list[Entry]:
         """All that was sent."""
         return list(self._sent.values())
 
@@ -163,9 +140,9 @@ class Ledger:
                 ends[DEAD] += 1
         return ends
 
-    def last_events(self) -> dict[str, Sent]:
+    def last_events(self) -> dict[str, Entry]:
         """The event with the newest revision of each listing; of several the first, the others are repeats of it."""
-        last: dict[str, Sent] = {}
+        last: dict[str, Entry] = {}
         for event in sorted(self._sent.values(), key=lambda one: one.number):
             if event.listing is None or self._answers.get(event.place, _Answers()).letters:
                 continue
@@ -185,7 +162,7 @@ class Ledger:
             found += self._judge(event, self._answers.get(event.place, _Answers()))
         return [*found, *self._overwritten()]
 
-    def _judge(self, event: Sent, answers: _Answers) -> Iterable[Violation]:
+    def _judge(self, event: Entry, answers: _Answers) -> Iterable[Violation]:
         visible, letters = answers.visible, answers.letters
         if not visible and not letters:
             yield self._violation(Reason.LOST, "no answer", event)
@@ -204,7 +181,7 @@ class Ledger:
         if any(one.data.event_id != event.event_id for one in visible):
             yield self._violation(Reason.WRONG, "the answer is for another event", event)
 
-    def _overtaken(self, event: Sent | None, answers: _Answers) -> Iterable[Violation]:
+    def _overtaken(self, event: Entry | None, answers: _Answers) -> Iterable[Violation]:
         for one in answers.overtaken:
             if event is not None and event.loose:
                 self.counts[OVERTAKEN] += 1
@@ -220,18 +197,18 @@ class Ledger:
                 what = f"{listing}: revision {revision} stands, {event.revision} was sent"
                 yield self._violation(Reason.OVERWRITTEN, what, event)
 
-    def _note(self, reason: Reason, what: str, event: Sent | None) -> None:
+    def _note(self, reason: Reason, what: str, event: Entry | None) -> None:
         self._found.append(self._violation(reason, what, event))
 
     @staticmethod
-    def _violation(reason: Reason, what: str, event: Sent | None) -> Violation:
+    def _violation(reason: Reason, what: str, event: Entry | None) -> Violation:
         if event is None:
             return Violation(reason, what)
         return Violation(reason, f"{event.kind} {event.event_id} at {event.place}: {what}", event.number)
 
 
 def listing_of(result: ListingResult) -> str:
-    """`tenant:listing`, as in `Sent.listing`."""
+    """`tenant:listing`, as in `Entry.listing`."""
     return f"{result.tenant_id}:{result.listing_id}"
 
 

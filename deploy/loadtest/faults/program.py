@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from deploy.errors import DeployError
-from deploy.loadtest.faults import (
+from deploy.loadtest.faults.kinds import (
     AddConsumer,
     CutStore,
     DenyStore,

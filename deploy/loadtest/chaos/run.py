@@ -10,20 +10,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from deploy.errors import ServiceFailed
-from deploy.loadtest.calm import calm_run
-from deploy.loadtest.census import Census
-from deploy.loadtest.conductor import Conductor
-from deploy.loadtest.ledger import Ledger, object_faults, offset_faults
-from deploy.loadtest.options import ChaosOptions
-from deploy.loadtest.photos import photo_name
-from deploy.loadtest.program import program
-from deploy.loadtest.report import ChaosReport
-from deploy.loadtest.sending import Sender
-from deploy.loadtest.traffic import Kind, Planned, Traffic
-from deploy.loadtest.view import ChaosView, Moment
-from deploy.loadtest.violations import Reason, Violation
-from deploy.loadtest.watch import Watch
-from deploy.loadtest.world import CATALOG, RECIPE, World
+from deploy.loadtest.chaos.calm import calm_run
+from deploy.loadtest.chaos.census import Census
+from deploy.loadtest.chaos.options import ChaosOptions
+from deploy.loadtest.chaos.report import ChaosReport
+from deploy.loadtest.chaos.sending import Sender
+from deploy.loadtest.chaos.view import ChaosView, Moment
+from deploy.loadtest.chaos.watch import Watch
+from deploy.loadtest.chaos.world import CATALOG, RECIPE, World
+from deploy.loadtest.faults.conductor import Conductor
+from deploy.loadtest.faults.program import program
+from deploy.loadtest.judging.ledger import Ledger, object_faults, offset_faults
+from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.workload.photos import photo_name
+from deploy.loadtest.workload.planned import Kind, Planned
+from deploy.loadtest.workload.traffic import Traffic
 from deploy.services.buckets import s3_client
 
 _TICK_S = 0.25

@@ -12,10 +12,10 @@ import typer
 
 from deploy.cli.console import err, out, print_error, print_json
 from deploy.errors import DeployError
-from deploy.loadtest.options import ChaosOptions, Delivery
-from deploy.loadtest.report import tables
-from deploy.loadtest.run import Chaos
-from deploy.loadtest.view import ChaosView
+from deploy.loadtest.chaos.options import ChaosOptions, Delivery
+from deploy.loadtest.chaos.report import tables
+from deploy.loadtest.chaos.run import Chaos
+from deploy.loadtest.chaos.view import ChaosView
 
 
 def chaos(  # noqa: PLR0917 - a command has as many parameters as options

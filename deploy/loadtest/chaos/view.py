@@ -13,8 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from deploy.loadtest.conductor import Mark
-from deploy.loadtest.report import mark_line
+from deploy.loadtest.chaos.report import mark_line
+from deploy.loadtest.faults.conductor import Mark
 
 _PLAIN_EVERY_S = 5.0
 _LINES = 12

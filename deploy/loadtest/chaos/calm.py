@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from consumers.events import ListingEvent, parse
 from consumers.records import SourceRecord, TopicPartition
 from deploy.errors import ServiceFailed
-from deploy.loadtest.ledger import Sent, Stored, stored_objects
-from deploy.loadtest.traffic import Planned
+from deploy.loadtest.judging.ledger import Entry, Stored, stored_objects
+from deploy.loadtest.workload.planned import Planned
 from deploy.services.buckets import ensure_bucket, s3_client
 from deploy.services.interface import Endpoints
 from serve.metrics import PrometheusMetrics
@@ -29,7 +29,7 @@ _AT_ONCE = 8
 
 
 def calm_run(
-    events: Iterable[Sent], planned: Mapping[int, Planned], store: Endpoints, *, catalog: Path, photos: str
+    events: Iterable[Entry], planned: Mapping[int, Planned], store: Endpoints, *, catalog: Path, photos: str
 ) -> dict[str, frozenset[Stored]]:
     """The objects of each listing after its newest event; `photos` is the origin of the photo server."""
     threads = cv2.getNumThreads()
@@ -44,24 +44,24 @@ def calm_run(
             cv2.setNumThreads(threads)
 
 
-async def _all(studio: Studio, events: Iterable[tuple[Sent, Planned]]) -> dict[str, frozenset[Stored]]:
+async def _all(studio: Studio, events: Iterable[tuple[Entry, Planned]]) -> dict[str, frozenset[Stored]]:
     room = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(event: Sent, message: Planned) -> tuple[str, frozenset[Stored]]:
+    async def one(event: Entry, message: Planned) -> tuple[str, frozenset[Stored]]:
         async with room:
             return event.listing or "", await _objects(studio, event, message)
 
     return dict(await asyncio.gather(*(one(event, message) for event, message in events)))
 
 
-async def _objects(studio: Studio, event: Sent, message: Planned) -> frozenset[Stored]:
+async def _objects(studio: Studio, event: Entry, message: Planned) -> frozenset[Stored]:
     line = await studio.answer(item_of(event, message))
     if isinstance(line, ErrorLine):
         raise ServiceFailed(f"the calm run failed at {event.event_id}: {line.error.message}")
     return stored_objects(line.result)
 
 
-def item_of(event: Sent, message: Planned) -> EnrichItem:
+def item_of(event: Entry, message: Planned) -> EnrichItem:
     """The event as Serve is asked to answer it."""
     place = event.place
     parsed = parse(SourceRecord(TopicPartition(place.topic, place.partition), place.offset, message.key, message.value))

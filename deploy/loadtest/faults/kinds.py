@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from deploy.loadtest.scene import Scene
-from deploy.loadtest.toxics import Bandwidth, Latency, ResetPeer, Stream, Toxic
+from deploy.loadtest.faults.scene import Scene
+from deploy.loadtest.proxy.toxics import Bandwidth, Latency, ResetPeer, Stream, Toxic
 
 
 class Fault(Protocol):

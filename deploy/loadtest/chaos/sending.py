@@ -10,10 +10,8 @@ from kafka.errors import KafkaError
 
 from consumers.settings import ConsumerSettings
 from deploy.errors import ServiceFailed
-from deploy.loadtest.traffic import Planned
+from deploy.loadtest.workload.planned import NUMBER, Planned
 
-#: Header by which an event is found again in the log.
-NUMBER = "loadtest-number"
 #: Brokers fall; a message has so long to be taken by those that stay.
 _PATIENCE_MS = 180_000
 _STOP_S = 30.0

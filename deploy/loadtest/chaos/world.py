@@ -9,13 +9,13 @@ from typing import Self
 
 from consumers.settings import ConsumerSettings
 from deploy.demo.photo_server import PhotoServer
-from deploy.loadtest.cluster import Cluster
-from deploy.loadtest.crew import ConsumerCrew
-from deploy.loadtest.options import ChaosOptions
-from deploy.loadtest.photos import serve_photos
-from deploy.loadtest.scene import Scene
-from deploy.loadtest.serving import RealServing
-from deploy.loadtest.store_front import StoreFront
+from deploy.loadtest.chaos.options import ChaosOptions
+from deploy.loadtest.faults.cluster import Cluster
+from deploy.loadtest.faults.crew import ConsumerCrew
+from deploy.loadtest.faults.scene import Scene
+from deploy.loadtest.faults.serving import RealServing
+from deploy.loadtest.faults.store_front import StoreFront
+from deploy.loadtest.workload.photos import serve_photos
 from deploy.services.connection import settings_for
 from deploy.services.environment import consumers_env, serve_env
 from deploy.services.interface import Endpoints, Report, Service

@@ -7,11 +7,11 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from pydantic_core import to_json
 
 from consumers.events import SPEC_VERSION
+from deploy.loadtest.workload.planned import Kind, Planned
 from serve.schemas.listing import EventType
 
 TENANTS = ("atelier", "bazar")
@@ -26,17 +26,6 @@ _LOOSE_SHARE = 0.03
 PhotoUrl = Callable[[int], str]
 
 
-class Kind(StrEnum):
-    """What an event is about."""
-
-    BARE = "bare"  #: a listing without photos
-    PHOTOS = "photos"  #: a few small photos, which other listings have too
-    DELETE = "delete"
-    OLDER = "older"  #: a revision that came too late
-    DUPLICATE = "duplicate"  #: the same event once more
-    BAD = "bad"  #: no event at all
-
-
 _CREATED: Mapping[Kind, int] = {Kind.BARE: 8, Kind.PHOTOS: 2, Kind.BAD: 1}
 _MIX: Mapping[Kind, int] = {
     Kind.BARE: 60,
@@ -46,21 +35,6 @@ _MIX: Mapping[Kind, int] = {
     Kind.DUPLICATE: 7,
     Kind.BAD: 6,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A message to send, and what is known of it."""
-
-    number: int
-    topic: str
-    key: bytes
-    value: bytes
-    kind: Kind
-    event_id: str
-    listing: str | None = None
-    revision: int = 0
-    loose: bool = False
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from deploy.loadtest.toxics import Toxic
+from deploy.loadtest.proxy.toxics import Toxic
 
 
 class Crew(Protocol):

@@ -4,25 +4,18 @@ In a thread of this process:
 
     with Proxy(upstream_port) as proxy:
         proxy.add(Toxic(effect=Latency(latency=500)))
-
-As a process of its own, with one JSON command a line on stdin (`{"add": TOXIC}`, `{"remove": NAME}`, `{"reset": true}`,
-`{"enabled": false}`):
-
-    python -m deploy.loadtest.proxy LISTEN_PORT UPSTREAM_PORT
 """
 
 import asyncio
-import json
 import random
-import sys
 import threading
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from deploy.errors import DeployError
-from deploy.loadtest.links import Connection
-from deploy.loadtest.toxics import Toxic
+from deploy.loadtest.proxy.links import Connection
+from deploy.loadtest.proxy.toxics import Toxic
 from deploy.services.ports import free_ports
 
 _HOST = "127.0.0.1"
@@ -157,37 +150,3 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def obey(proxy: Proxy, line: str) -> None:
-    """Carry out one JSON command; `DeployError` where it is none."""
-    try:
-        command = json.loads(line)
-        match command:
-            case {"add": toxic}:
-                proxy.add(Toxic.from_json(toxic))
-            case {"remove": str(title)}:
-                proxy.remove(title)
-            case {"reset": True}:
-                proxy.reset()
-            case {"enabled": bool(enabled)}:
-                (proxy.enable if enabled else proxy.disable)()
-            case _:
-                raise DeployError(f"no command: {line.strip()}")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DeployError(f"no command: {line.strip()} ({error})") from error
-
-
-def main(port: str, upstream_port: str) -> None:
-    """Pass connections on until stdin ends."""
-    with Proxy(int(upstream_port), port=int(port)) as proxy:
-        print(f"127.0.0.1:{proxy.port} -> 127.0.0.1:{upstream_port}", flush=True)  # noqa: T201
-        for line in sys.stdin:
-            try:
-                obey(proxy, line)
-            except DeployError as error:
-                print(error, file=sys.stderr, flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

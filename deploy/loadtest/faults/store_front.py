@@ -5,8 +5,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from deploy.loadtest.proxy import Proxy
-from deploy.loadtest.toxics import Toxic
+from deploy.loadtest.proxy.server import Proxy
+from deploy.loadtest.proxy.toxics import Toxic
 
 _DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from deploy.loadtest.faults import Fault
-from deploy.loadtest.scene import Scene
+from deploy.loadtest.faults.kinds import Fault
+from deploy.loadtest.faults.scene import Scene
 
 
 class Phase(StrEnum):

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.loadtest.conductor import Mark, Phase
-from deploy.loadtest.ledger import OVERTAKEN
-from deploy.loadtest.violations import Violation
+from deploy.loadtest.faults.conductor import Mark, Phase
+from deploy.loadtest.judging.ledger import OVERTAKEN
+from deploy.loadtest.judging.violations import Violation
 
 _SHOWN = 40
 

@@ -13,9 +13,9 @@ from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
 from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
-from deploy.loadtest.ledger import Ledger, Letter, Place, Progress, Sent
-from deploy.loadtest.sending import NUMBER
-from deploy.loadtest.traffic import Planned
+from deploy.loadtest.judging.ledger import Entry, Ledger, Progress
+from deploy.loadtest.measuring.observations import Letter, Place
+from deploy.loadtest.workload.planned import NUMBER, Planned
 
 _POLL_MS = 200
 #: No record for so long before the end of a partition: something is wrong.
@@ -100,13 +100,13 @@ class Census:
         )
 
 
-def sent_of(record: Any, planned: Mapping[int, Planned]) -> Sent:
+def sent_of(record: Any, planned: Mapping[int, Planned]) -> Entry:
     """The event in a record of an event topic."""
     number = next((int(raw) for name, raw in record.headers if name == NUMBER), 0)
     event = planned.get(number)
     if event is None:
         raise ServiceFailed(f"{record.topic}[{record.partition}]@{record.offset} is not of this run")
-    return Sent(
+    return Entry(
         number=number,
         place=Place(record.topic, record.partition, record.offset),
         kind=event.kind.value,

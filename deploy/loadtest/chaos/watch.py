@@ -10,8 +10,8 @@ from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
 from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
-from deploy.loadtest.census import letter_of
-from deploy.loadtest.ledger import NOWHERE, Place
+from deploy.loadtest.chaos.census import letter_of
+from deploy.loadtest.measuring.observations import NOWHERE, Place
 
 _POLL_MS = 200
 _LEAVE_S = 5.0

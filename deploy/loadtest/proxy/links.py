@@ -7,7 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
-from deploy.loadtest.toxics import Line, ResetPeer, Stream, Toxic
+from deploy.loadtest.proxy.toxics import Line, ResetPeer, Stream, Toxic
 
 _CHUNK = 64 * 1024
 #: Chunks that a direction holds while they are delayed; more are left with the sender.

@@ -1,0 +1,1 @@
+"""Pure judgements: ledger, percentiles, validity, objectives, comparison."""

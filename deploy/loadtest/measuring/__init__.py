@@ -1,0 +1,1 @@
+"""What was seen: observations of single events, records of all of them, samples of the machine."""

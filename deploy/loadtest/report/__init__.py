@@ -1,0 +1,1 @@
+"""What a run leaves: run.json, run.hlog, report.html, and the view in the terminal."""

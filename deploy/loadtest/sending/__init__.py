@@ -1,0 +1,1 @@
+"""The processes that send events at their times and see the answers."""

@@ -1,0 +1,59 @@
+"""The child processes of a run, as the run sees them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from deploy.loadtest.measuring.observations import Observation
+from deploy.loadtest.options import DriverKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorSpec:
+    """What a generator process is told. Of `shards` generators number `shard` sends every `shards`-th event."""
+
+    driver: DriverKind
+    schedule: Path
+    #: `VITRINE_CONSUMERS_*`, with the in-process driver also `VITRINE_SERVE_*`.
+    env: Mapping[str, str] = field(default_factory=dict)
+    shard: int = 0
+    shards: int = 1
+
+
+class Feed(Protocol):
+    """A child process that reports what it sees."""
+
+    def start(self) -> None:
+        """Start it; returns at once."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether it is connected and warm; raise `ServiceFailed` where it broke."""
+        ...
+
+    def read(self) -> Sequence[Observation]:
+        """What it has reported since the last call, without waiting; raise `ServiceFailed` where it broke."""
+        ...
+
+    def stop(self) -> None:
+        """End it; what it reports last can still be read."""
+        ...
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds that it has used so far."""
+        ...
+
+
+class Generating(Feed, Protocol):
+    """A generator."""
+
+    def go(self, at_ns: int) -> None:
+        """Send the event with time t of the schedule at CLOCK_MONOTONIC `at_ns` + t."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether all events of its share are sent, or could not be."""
+        ...

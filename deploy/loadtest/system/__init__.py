@@ -1,0 +1,1 @@
+"""What is put under load: services of our own, or those that run already."""
