@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Sample(NamedTuple):
-    """Figures of a moment: `lag_events`, `lag_age_s`, `replicas`, `consumers`, `cpu.ROLE` (cores), `rss_mb.ROLE`, `gpu.*`."""
+    """Figures by name: `lag_events`, `lag_age_s`, `replicas`, `cpu.ROLE` in cores, `rss_mb.ROLE`, `gpu.*`."""
 
     #: CLOCK_MONOTONIC.
     at_ns: int
