@@ -13,11 +13,20 @@ from consumers.results import SOURCE, ResultEvent, result_id
 from deploy.loadtest.judging.ledger import Entry, Ledger, Progress, Stored, object_faults, offset_faults, stored_objects
 from deploy.loadtest.judging.violations import Reason
 from deploy.loadtest.measuring.observations import Letter, Place
+from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic
 from serve.schemas.result import ListingResult, Position
 
 EVENTS = 150
+MIX = load_mix(BUILT_IN["chaos"])
+
+
+class Photos:
+    """A source that nobody asks."""
+
+    def url(self, name: str) -> str:
+        return f"http://photos/{name}"
 
 
 @dataclass
@@ -80,7 +89,7 @@ def sent_of(planned: Planned, offset: int) -> Entry:
 
 def right_run(seed: int, events: int = EVENTS) -> World:
     world, newest, known = World(), dict[str, int](), set[str]()
-    traffic = Traffic(seed, lambda number: f"http://photos/{number}", photos=5, recipe="light")
+    traffic = Traffic(MIX, seed, Photos())
     for offset, planned in enumerate(traffic.events(events)):
         event = sent_of(planned, offset)
         world.sent.append(event)

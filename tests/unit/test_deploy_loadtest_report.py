@@ -1,12 +1,10 @@
-"""The report says what happened; traffic is the same for the same seed."""
+"""The report of a chaos run says what happened; its events are found again in the logs."""
 
 import io
-from collections import Counter
 
 import pytest
 from rich.console import Console
 
-from consumers.events import BadEvent, ListingEvent, parse
 from consumers.records import SourceRecord, TopicPartition
 from deploy.loadtest.chaos.calm import item_of
 from deploy.loadtest.chaos.census import letter_of, sent_of
@@ -16,13 +14,20 @@ from deploy.loadtest.faults.conductor import Mark, Phase
 from deploy.loadtest.judging.ledger import OVERTAKEN
 from deploy.loadtest.judging.violations import Reason, Violation
 from deploy.loadtest.measuring.observations import NOWHERE, Place
+from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
-from deploy.loadtest.workload.traffic import TOPICS, Traffic
+from deploy.loadtest.workload.traffic import Traffic
+
+
+class Photos:
+    """A source that nobody asks."""
+
+    def url(self, name: str) -> str:
+        return f"http://photos/{name}"
 
 
 def traffic(seed: int, count: int = 2000) -> list[Planned]:
-    made = Traffic(seed, lambda number: f"http://photos/{number}", photos=5, recipe="light")
-    return list(made.events(count))
+    return list(Traffic(load_mix(BUILT_IN["chaos"]), seed, Photos()).events(count))
 
 
 def record(event: Planned, number: int | None = None) -> SourceRecord:
@@ -36,36 +41,6 @@ class Received:
     def __init__(self, source: SourceRecord) -> None:
         self.topic, self.partition = source.tp
         self.offset, self.headers, self.value = source.offset, source.headers, source.value
-
-
-def test_the_same_seed_sends_the_same() -> None:
-    assert traffic(5) == traffic(5)
-    assert traffic(5) != traffic(6)
-
-
-def test_events_are_what_they_are_called() -> None:
-    seen: set[str] = set()
-    for event in traffic(1):
-        parsed = parse(record(event))
-        assert isinstance(parsed, BadEvent) == (event.kind is Kind.BAD) == (event.listing is None)
-        if isinstance(parsed, ListingEvent):
-            assert (parsed.listing.key, parsed.listing.revision) == (event.listing, event.revision)
-            assert (parsed.id in seen) == (event.kind is Kind.DUPLICATE)
-            assert event.kind is not Kind.PHOTOS or parsed.listing.images
-            seen.add(parsed.id)
-    kinds = Counter(event.kind for event in traffic(1))
-    assert kinds.keys() == set(Kind)
-    assert {event.topic for event in traffic(1)} == TOPICS.keys()
-
-
-def test_most_listings_keep_to_one_topic_and_the_others_are_known() -> None:
-    topics: dict[str, set[str]] = {}
-    loose = {event.listing for event in traffic(1) if event.loose}
-    for event in traffic(1):
-        if event.listing:
-            topics.setdefault(event.listing, set()).add(event.topic)
-    assert all(len(used) == 1 for listing, used in topics.items() if listing not in loose)
-    assert any(len(topics[listing]) > 1 for listing in loose if listing)
 
 
 def test_an_event_is_found_again_in_the_log() -> None:

@@ -17,16 +17,18 @@ from deploy.loadtest.chaos.report import ChaosReport
 from deploy.loadtest.chaos.sending import Sender
 from deploy.loadtest.chaos.view import ChaosView, Moment
 from deploy.loadtest.chaos.watch import Watch
-from deploy.loadtest.chaos.world import CATALOG, RECIPE, World
+from deploy.loadtest.chaos.world import CATALOG, World
 from deploy.loadtest.faults.conductor import Conductor
 from deploy.loadtest.faults.program import program
 from deploy.loadtest.judging.ledger import Ledger, object_faults, offset_faults
 from deploy.loadtest.judging.violations import Reason, Violation
-from deploy.loadtest.workload.photos import photo_name
+from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic
 from deploy.services.buckets import s3_client
 
+#: What is sent.
+MIX = BUILT_IN["chaos"]
 _TICK_S = 0.25
 #: How long the workers may take to commit what they have answered last.
 _COMMIT_S = 30.0
@@ -82,12 +84,8 @@ class Chaos:
 
     def _play(self, world: World) -> Conductor:
         options = self._options
-        traffic = Traffic(
-            options.seed,
-            lambda number: world.photos.url(photo_name(number)),
-            photos=options.photos,
-            recipe=RECIPE,
-        )
+        mix = load_mix(MIX).model_copy(update={"photo_reuse": options.photos})
+        traffic = Traffic(mix, options.seed, world.photos)
         for event in traffic.events(options.events):
             self._planned[event.number] = event
         with self._phase("work"), Sender(world.settings, iter(self._planned.values())) as sender:

@@ -25,7 +25,6 @@ from deploy.services.store_real import RealStore
 from deploy.settings import DeploySettings
 
 CATALOG = Path(__file__).with_name("catalog")
-RECIPE = "light"
 RETRY_TOPICS = ("listings.retry.3s", "listings.retry.10s", "listings.retry.30s")
 _GROUP = "chaos"
 _PARTITIONS = {"listings.new.high": 2, "listings.new": 6, "listings.new.low": 2, "listings.enriched": 4}

@@ -6,6 +6,7 @@ import numpy as np
 from deploy.demo.photo_server import PhotoServer
 from deploy.demo.products import render
 from deploy.errors import ServiceFailed
+from deploy.loadtest.workload.planned import photo_name
 
 #: Width and height in pixels.
 SIZE = (300, 400)
@@ -24,11 +25,6 @@ def small_photo(seed: int, index: int) -> bytes:
 
 
 def serve_photos(server: PhotoServer, seed: int, count: int) -> None:
-    """Put so many photos on the server, under the names that `photo_name` gives."""
+    """Put so many photos on the server, under the names of the traffic without a namespace."""
     for index in range(count):
-        server.add(photo_name(index), small_photo(seed, index), "image/jpeg")
-
-
-def photo_name(index: int) -> str:
-    """The file name of a photo."""
-    return f"photo-{index}.jpg"
+        server.add(photo_name(index, max(SIZE)), small_photo(seed, index), "image/jpeg")

@@ -1,0 +1,89 @@
+"""Schedules: what is sent when, decided before the first event is sent, and written to a file."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from deploy.errors import DeployError
+from deploy.loadtest.options import RunOptions
+from deploy.loadtest.workload.arrivals import Arrivals
+from deploy.loadtest.workload.mix import Mix
+from deploy.loadtest.workload.planned import PhotoSource, Planned, photo_name
+from deploy.loadtest.workload.schedule_file import (
+    Due,
+    ScheduleFacts,
+    ScheduleHead,
+    ScheduleWriter,
+    dues,
+    line_of,
+    read_head,
+)
+from deploy.loadtest.workload.traffic import Traffic
+
+
+def plan_schedule(
+    options: RunOptions, mix: Mix, photos: PhotoSource, path: Path, *, total_s: float | None = None
+) -> ScheduleFacts:
+    """Decide what is sent when, and write it to a file. Warm-up and the time that counts are one schedule.
+
+    `total_s`: of both, by default as the options say. What changes over time begins after the warm-up. Raise
+    `DeployError`.
+    """
+    total_s = options.warmup_s + options.duration_s if total_s is None else total_s
+    duration_s = min(options.duration_s, total_s)
+    warmup_s = total_s - duration_s
+    times = Arrivals.parse(options.arrivals).times(options.rate, duration_s, options.seed, warmup_s=warmup_s)
+    head = ScheduleHead(
+        seed=options.seed,
+        rate=options.rate,
+        duration_s=total_s,
+        warmup_s=warmup_s,
+        arrivals=options.arrivals,
+        count=len(times),
+        namespace=options.namespace,
+        photos=photo_origin(photos),
+    )
+    traffic = Traffic(mix, options.seed, photos, namespace=options.namespace)
+    return write_schedule(path, head, times.tolist(), traffic.events(len(times)))
+
+
+def write_schedule(path: Path, head: ScheduleHead, times: Iterable[float], events: Iterable[Planned]) -> ScheduleFacts:
+    """Write a schedule: a time in seconds for each event, ascending, and as many as the head says."""
+    with ScheduleWriter(path, head) as writer:
+        for at_s, event in zip(times, events, strict=True):
+            writer.add(line_of(at_s, event), event)
+    return writer.facts()
+
+
+def open_schedule(path: Path, *, shard: int = 0, shards: int = 1) -> tuple[ScheduleHead, Iterator[Due]]:
+    """The head, and the events one by one as they are read; raise `DeployError` where the file is broken.
+
+    Of `shards` readers each gets another part, and all events of a listing go to the same: between processes they
+    would lose their order. The others' lines cost next to nothing.
+    """
+    head, lines = read_head(path)
+    return head, dues(path, head, lines, shard, shards)
+
+
+def replay_schedule(source: Path, photos: PhotoSource, path: Path) -> tuple[ScheduleHead, ScheduleFacts]:
+    """Copy the schedule of an earlier run, with the addresses of its photos moved to this source.
+
+    But for these, the same bytes at the same times, with the same `sha256`. Raise `DeployError` where it is broken.
+    """
+    head, lines = read_head(source)
+    old, new = head.photos.encode(), photo_origin(photos).encode()
+    if old and not new:
+        raise DeployError(f"the photos of {source} cannot be moved: the new addresses do not end with their names")
+    head = head.model_copy(update={"photos": new.decode()}) if old else head
+    with ScheduleWriter(path, head) as writer:
+        for at_s, event in dues(source, head, lines, 0, 1):
+            moved = replace(event, value=event.value.replace(old, new)) if old else event
+            writer.add(line_of(at_s, moved), moved)
+    return head, writer.facts()
+
+
+def photo_origin(photos: PhotoSource) -> str:
+    """What all addresses of this source begin with; empty where they do not end with the name."""
+    name = photo_name(0, 32)
+    url = photos.url(name)
+    return url.removesuffix(name) if url.endswith(name) else ""
