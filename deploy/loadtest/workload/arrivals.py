@@ -160,6 +160,8 @@ def _spike(told: str) -> _Spread:
 
 
 def _trace(told: str) -> _Spread:
+    if not told:
+        raise ValueError("it names no file")
     file, star, speed = told.rpartition("*")
     return _Trace(read_times(Path(file if star else told)), _number(speed, 1e-3, 1e6) if star else 1.0)
 

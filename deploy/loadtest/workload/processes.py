@@ -51,7 +51,8 @@ def _renewal(length: float, mean_gap: float, draw: Callable[[int], Times]) -> Ti
     expected = length / mean_gap
     # Enough at once in nearly all cases.
     count = int(expected + 5 * math.sqrt(expected)) + 16
-    parts: list[Times] = []
+    # Of no length, or of one without events, there is nothing.
+    parts: list[Times] = [np.empty(0)]
     reached = 0.0
     while reached < length:
         parts.append(reached + np.cumsum(draw(count)))

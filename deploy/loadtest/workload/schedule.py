@@ -44,7 +44,7 @@ def plan_schedule(
         photos=photo_origin(photos),
     )
     traffic = Traffic(mix, options.seed, photos, namespace=options.namespace)
-    return write_schedule(path, head, times.tolist(), traffic.events(len(times)))
+    return write_schedule(path, head, map(float, times), traffic.events(len(times)))
 
 
 def write_schedule(path: Path, head: ScheduleHead, times: Iterable[float], events: Iterable[Planned]) -> ScheduleFacts:
