@@ -16,8 +16,8 @@ from deploy.loadtest.options import DriverKind, RunOptions
 from deploy.loadtest.workload.arrivals import Arrivals
 from deploy.loadtest.workload.mix import load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
-from deploy.loadtest.workload.schedule import open_schedule, plan_schedule, replay_schedule, write_schedule
-from deploy.loadtest.workload.schedule_file import Due, ScheduleFacts, ScheduleHead
+from deploy.loadtest.workload.schedule import plan_schedule, replay_schedule, write_schedule
+from deploy.loadtest.workload.schedule_file import Due, ScheduleFacts, ScheduleHead, open_schedule
 
 MIX = load_mix()
 OPTIONS = RunOptions(

@@ -104,9 +104,10 @@ _GOOD = _names(_WORKED_ON, _OVERTAKEN, frozenset({Outcome.FAILED, Outcome.REMOVE
 def endings_of(kind: Kind, *, unordered: bool = False) -> frozenset[str]:
     """How an event of this kind may end.
 
-    `unordered`: the events of its listing may reach Serve in another order, because they stand in several topics, or
-    because a fault sent one of them through a retry topic. Then a repeat may come before its original, which is
-    answered `duplicate` instead, and an older revision before the newer.
+    `unordered`: the events of its listing may reach Serve in another order, because they stand in several topics
+    (`Planned.loose`), because a fault sent one of them through a retry topic, or because they do not come through
+    Kafka. Then a repeat may come before its original, which is answered `duplicate` instead, and an older revision
+    before the newer.
     """
     usual = ENDINGS[kind]
     if not unordered or DEAD in usual:

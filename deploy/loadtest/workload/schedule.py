@@ -1,6 +1,6 @@
-"""Schedules: what is sent when, decided before the first event is sent, and written to a file."""
+"""Schedules: what is sent when, decided before the first event is sent, and written to a file; replays of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +9,7 @@ from deploy.loadtest.options import RunOptions
 from deploy.loadtest.workload.arrivals import Arrivals
 from deploy.loadtest.workload.mix import Mix
 from deploy.loadtest.workload.planned import PhotoSource, Planned, photo_name
-from deploy.loadtest.workload.schedule_file import (
-    Due,
-    ScheduleFacts,
-    ScheduleHead,
-    ScheduleWriter,
-    dues,
-    line_of,
-    read_head,
-)
+from deploy.loadtest.workload.schedule_file import ScheduleFacts, ScheduleHead, ScheduleWriter, line_of, open_schedule
 from deploy.loadtest.workload.traffic import Traffic
 
 
@@ -55,28 +47,18 @@ def write_schedule(path: Path, head: ScheduleHead, times: Iterable[float], event
     return writer.facts()
 
 
-def open_schedule(path: Path, *, shard: int = 0, shards: int = 1) -> tuple[ScheduleHead, Iterator[Due]]:
-    """The head, and the events one by one as they are read; raise `DeployError` where the file is broken.
-
-    Of `shards` readers each gets another part, and all events of a listing go to the same: between processes they
-    would lose their order. The others' lines cost next to nothing.
-    """
-    head, lines = read_head(path)
-    return head, dues(path, head, lines, shard, shards)
-
-
 def replay_schedule(source: Path, photos: PhotoSource, path: Path) -> tuple[ScheduleHead, ScheduleFacts]:
     """Copy the schedule of an earlier run, with the addresses of its photos moved to this source.
 
     But for these, the same bytes at the same times, with the same `sha256`. Raise `DeployError` where it is broken.
     """
-    head, lines = read_head(source)
+    head, events = open_schedule(source)
     old, new = head.photos.encode(), photo_origin(photos).encode()
     if old and not new:
         raise DeployError(f"the photos of {source} cannot be moved: the new addresses do not end with their names")
     head = head.model_copy(update={"photos": new.decode()}) if old else head
     with ScheduleWriter(path, head) as writer:
-        for at_s, event in dues(source, head, lines, 0, 1):
+        for at_s, event in events:
             moved = replace(event, value=event.value.replace(old, new)) if old else event
             writer.add(line_of(at_s, moved), moved)
     return head, writer.facts()

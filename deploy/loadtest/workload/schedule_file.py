@@ -1,6 +1,6 @@
 """The format of schedule files: gzip over lines of JSON, a head and then one line per event, ascending by time.
 
-Written and read line by line, so neither side holds more than one.
+Written and read line by line, so neither side holds more than one. Light to import: generators read with it.
 """
 
 import gzip
@@ -167,17 +167,21 @@ def due_of(line: bytes) -> Due:
     return Due(float(told["at"]), event)
 
 
-def read_head(path: Path) -> tuple[ScheduleHead, Iterator[bytes]]:
-    """The head of a schedule and the lines that follow; raise `DeployError` where the file is broken."""
+def open_schedule(path: Path, *, shard: int = 0, shards: int = 1) -> tuple[ScheduleHead, Iterator[Due]]:
+    """The head, and the events one by one as they are read; raise `DeployError` where the file is broken.
+
+    Of `shards` readers each gets another part, and all events of a listing go to the same: between processes they
+    would lose their order. The others' lines cost little.
+    """
     lines = _lines(path)
     try:
-        return ScheduleHead.model_validate_json(next(lines, b"")), lines
+        head = ScheduleHead.model_validate_json(next(lines, b""))
     except ValidationError as error:
         raise DeployError(f"{path} is no schedule: it has no head of one") from error
+    return head, _dues(path, head, lines, shard, shards)
 
 
-def dues(path: Path, head: ScheduleHead, lines: Iterator[bytes], shard: int, shards: int) -> Iterator[Due]:
-    """The events of the lines whose lane falls to this shard; raise `DeployError` where something is broken."""
+def _dues(path: Path, head: ScheduleHead, lines: Iterator[bytes], shard: int, shards: int) -> Iterator[Due]:
     count, reached = 0, 0.0
     for count, line in enumerate(lines, 1):
         try:
