@@ -1,7 +1,11 @@
 """Events are what they are called, in the shares of their mix, and the same for the same seed."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise
+from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,10 +17,13 @@ from deploy.loadtest.workload.planned import DEAD, ENDINGS, Kind, PhotoFault, Pl
 from deploy.loadtest.workload.poison import Poison, oversize, poison
 from deploy.loadtest.workload.traffic import Traffic
 from serve.doors.events import MAX_EVENT_BYTES, parse_items
+from serve.errors import ServeError, SourceTooLarge
 from serve.schemas.exchange import EnrichItem, EnrichRequest
 from serve.schemas.listing import EventType
 from serve.schemas.outcome import Outcome
-from serve.schemas.result import Position
+from serve.schemas.result import ListingResult, Position
+from tests.support.photos import garment
+from tests.support.small_studio import small_studio
 
 #: What a broker takes by default, for a batch with its own 61 bytes.
 KAFKA_BYTES = 1_048_588 - 61
@@ -208,15 +215,8 @@ def at_the_door(value: bytes) -> bytes:
     """The event as a consumer sends it to Serve."""
     found = parse(SourceRecord(TopicPartition("t", 0), 0, b"k", value))
     assert isinstance(found, ListingEvent)
-    item = EnrichItem(
-        ref=1,
-        event_id=found.id,
-        event_source=found.source,
-        type=found.type,
-        position=Position(topic="t", partition=0, offset=0),
-        listing=found.listing,
-    )
-    return EnrichRequest(items=[item]).model_dump_json(exclude_unset=True).encode()
+    planned = Planned(number=1, topic="t", key=b"k", value=value, kind=Kind.OVERSIZE, event_id=found.id)
+    return EnrichRequest(items=[item_of(planned, found, 0)]).model_dump_json(exclude_unset=True).encode()
 
 
 def test_an_oversize_event_passes_kafka_and_not_the_door() -> None:
@@ -246,36 +246,86 @@ def test_without_an_order_more_endings_are_right(kind: Kind) -> None:
     assert (DEAD in unordered) == (kind in (Kind.BAD, Kind.OVERSIZE))
 
 
-def answers(events: list[Planned]) -> list[tuple[Kind, str]]:
-    """What an undisturbed Vitrine answers that has a worker without end: every event before the next one comes."""
-    newest: dict[str, int] = {}
-    known: set[str] = set()
-    found = []
-    for event, one in good(events):
-        if event.kind is Kind.OVERSIZE:
-            continue
-        if one.id in known:
-            outcome = Outcome.DUPLICATE
-        elif one.listing.revision < newest.get(one.listing.key, 0):
-            outcome = Outcome.STALE
-        elif one.type is EventType.DELETED:
-            outcome = Outcome.REMOVED
-        elif not one.listing.images:
-            outcome = Outcome.REJECTED
-        else:
-            broken = all(image.url.count("-") > 1 for image in one.listing.images)
-            outcome = Outcome.FAILED if broken else Outcome.ENRICHED
-        known.add(one.id)
-        newest[one.listing.key] = max(newest.get(one.listing.key, 0), one.listing.revision)
-        found.append((event.kind, outcome.value))
-    return found
+class PhotoBook(Mapping[str, bytes | ServeError]):
+    """What is behind the address of a photo, sound or broken as its name says."""
+
+    def __init__(self) -> None:
+        self.sound = garment(size=(60, 80))
+
+    def __getitem__(self, url: str) -> bytes | ServeError:
+        match url.removesuffix(".jpg").split("-")[2:]:
+            case [PhotoFault.TRUNCATED]:
+                return self.sound[: len(self.sound) // 2]
+            case [PhotoFault.GARBAGE]:
+                return b"not a picture" * 100
+            case [PhotoFault.HUGE]:
+                return SourceTooLarge()
+            case [PhotoFault.MISSING]:
+                raise KeyError(url)
+        return self.sound
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
-def test_endings_hold_where_every_event_is_answered_at_once() -> None:
-    mix = EVERYTHING.model_copy(update={"several_topics": 0.0})
-    ended = answers(traffic(mix))
-    assert {kind for kind, _ in ended} == set(Kind) - {Kind.BAD, Kind.OVERSIZE}
-    assert [one for one in ended if one[1] not in ENDINGS[one[0]]] == []
+def item_of(event: Planned, found: ListingEvent, offset: int) -> EnrichItem:
+    return EnrichItem(
+        ref=event.number,
+        event_id=found.id,
+        event_source=found.source,
+        type=found.type,
+        position=Position(topic=event.topic, partition=0, offset=offset),
+        final=True,
+        listing=found.listing,
+    )
+
+
+def answered(events: list[Planned], folder: Path) -> list[tuple[Kind, ListingResult]]:
+    """What the pipeline answers that gets these events one after the other."""
+    with small_studio(PhotoBook(), folder) as studio:
+
+        async def answer() -> list[tuple[Kind, ListingResult]]:
+            return [
+                (event.kind, await studio.pipeline.answer(item_of(event, found, offset)))
+                for offset, (event, found) in enumerate(good(events))
+                if event.kind is not Kind.OVERSIZE
+            ]
+
+        return asyncio.run(answer())
+
+
+def test_the_pipeline_ends_events_as_their_kind_may_end(tmp_path: Path) -> None:
+    mix = EVERYTHING.model_copy(update={"several_topics": 0.0, "recipes": {"pair": 1.0}})
+    ended = answered(traffic(mix, 1, 150), tmp_path)
+    seen: dict[Kind, set[str]] = {}
+    for kind, result in ended:
+        seen.setdefault(kind, set()).add(result.outcome.value)
+    # One after the other nothing is superseded, and nothing overtaken.
+    assert seen == {
+        Kind.BARE: {"rejected"},
+        Kind.PHOTOS: {"enriched"},
+        Kind.HOT: {"enriched"},
+        Kind.BROKEN: {"failed"},
+        Kind.DELETE: {"removed"},
+        Kind.OLDER: {"stale"},
+        Kind.DUPLICATE: {"duplicate"},
+    }
+    assert all(outcomes <= ENDINGS[kind] for kind, outcomes in seen.items())
+    codes = {error.code for kind, result in ended if kind is Kind.BROKEN for error in result.errors}
+    assert codes == {"corrupt_image", "unsupported_format", "source_too_large", "source_not_found"}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_in_any_order_the_pipeline_ends_events_as_they_may_end_without_one(seed: int, tmp_path: Path) -> None:
+    events = traffic(EVERYTHING.model_copy(update={"recipes": {"pair": 1.0}}), seed, 120)
+    Random(seed).shuffle(events)
+    ended = answered(events, tmp_path)
+    assert [one for one in ended if one[1].outcome not in endings_of(one[0], unordered=True)] == []
+    # Without the word of it, some would be taken for wrong.
+    assert [one for one in ended if one[1].outcome not in ENDINGS[one[0]]]
 
 
 def test_revisions_of_a_listing_are_sent_in_order() -> None:
