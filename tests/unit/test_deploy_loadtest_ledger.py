@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.reader import Visible
 from consumers.results import SOURCE, ResultEvent, result_id
-from deploy.loadtest.judging.ledger import Entry, Ledger, Progress, Stored, object_faults, offset_faults, stored_objects
+from deploy.loadtest.chaos.census import answer_of
+from deploy.loadtest.judging.ledger import Ledger
+from deploy.loadtest.judging.objects import Progress, Stored, object_faults, offset_faults, stored_objects
+from deploy.loadtest.judging.roster import Entry
 from deploy.loadtest.judging.violations import Reason
 from deploy.loadtest.measuring.observations import Letter, Place
 from deploy.loadtest.workload.planned import Kind, Planned
@@ -32,8 +36,9 @@ class World:
         ledger = Ledger(exactly_once=exactly_once)
         for event in self.sent:
             ledger.sent(event)
+        visible = Visible()
         for result in self.results:
-            ledger.result(result)
+            ledger.answer(answer_of(result, visible))
         for letter in self.letters:
             ledger.letter(letter)
         return ledger
