@@ -5,12 +5,13 @@ Then `verdict` judges every event and every listing, and `totals` says where eve
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from deploy.loadtest.judging.roster import Entry, Roster
 from deploy.loadtest.judging.violations import Reason, Violation
-from deploy.loadtest.measuring.observations import Answer, Letter, Place, Visibility
+from deploy.loadtest.measuring.observations import NOWHERE, Answer, Letter, Place, Visibility
 from deploy.loadtest.report.document import LedgerCounts
 from serve.schemas.outcome import Outcome
 
@@ -47,16 +48,16 @@ class Ledger:
         self,
         *,
         exactly_once: bool = False,
-        endings: Mapping[str, frozenset[str]] | None = None,
+        endings: Callable[[str, bool], frozenset[str]] | None = None,
         matched: Matched = _nobody,
     ) -> None:
         """`exactly_once`: every message counts (transactional delivery); otherwise what the shipped reader shows.
 
-        `endings`: how a kind of event may end, by its name; a kind that is not named may end anyhow.
+        `endings`: how an event may end, from its kind and whether its listing uses several topics; None: anyhow.
         `matched`: called with the number of the event for everything that came for it.
         """
         self._exactly_once = exactly_once
-        self._permitted = endings or {}
+        self._endings_of = None if endings is None else cache(endings)
         self.matched = matched
         self.roster = Roster()
         self._flags = bytearray()
@@ -176,10 +177,15 @@ class Ledger:
                 lost.setdefault(self.roster.event_id(number), []).append(number)
         for place, came in list(self._early.items()):
             ids = [one.event_id for one in came if isinstance(one, Answer)]
-            if ids and lost.get(ids[0]):
+            if place != NOWHERE and ids and lost.get(ids[0]):
                 self.placed(lost[ids[0]].pop(0), place)
 
     # -- what it says --
+
+    @property
+    def _unknown(self) -> int:
+        """Answers of nothing that was sent; what comes several times for the same place is one."""
+        return sum(len(came) if place == NOWHERE else 1 for place, came in self._early.items())
 
     def is_sent(self, number: int) -> bool:
         """Whether somebody else than us may have seen the event."""
@@ -195,8 +201,9 @@ class Ledger:
 
     def expected(self, number: int) -> bool:
         """Whether it ended as this kind of event may."""
-        permitted = self._permitted.get(self.roster.kind(number))
-        return permitted is None or self.ending(number) in permitted
+        if self._endings_of is None:
+            return True
+        return self.ending(number) in self._endings_of(self.roster.kind(number), self.roster.loose(number))
 
     def twice(self, number: int) -> bool:
         """Whether it ended more than once."""
@@ -236,7 +243,7 @@ class Ledger:
             **ends,
             visible_twice=twice,
             repeats_hidden=self.counts["repeats hidden by the reader"],
-            unknown=len(self._early),
+            unknown=self._unknown,
             unsent=sum(1 for _ in self.roster.numbers()) - sent,
             unexpected=unexpected,
         )

@@ -5,6 +5,7 @@ an answer count as later than everything.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
@@ -98,9 +99,9 @@ def quantile(histogram: HdrHistogram, share: float) -> float | None:
 def exact(samples: NDArray[np.float64], share: float, unanswered: int = 0) -> float:
     """A percentile of samples; infinite where it falls among the unanswered."""
     rank = int(np.ceil(share * (samples.size + unanswered) - 1e-9)) - 1
-    if rank >= samples.size:
+    if not 0 <= rank < samples.size:
         return float("inf")
-    return float(np.partition(samples, max(0, rank))[max(0, rank)])
+    return float(np.partition(samples, rank)[rank])
 
 
 def figures(
@@ -139,6 +140,20 @@ def _told(samples: NDArray[np.float64], share: float, unanswered: int) -> tuple[
     return value, ""
 
 
+class Stretched(Protocol):
+    """Values that occur within a stretch of time, and how often."""
+
+    @property
+    def values(self) -> NDArray[np.int64]:
+        """They rise."""
+        ...
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """One for each value."""
+        ...
+
+
 class BlockTable:
     """How often every value occurs in each of several stretches of time; what a bootstrap of blocks draws from.
 
@@ -167,13 +182,12 @@ class BlockTable:
         return cls(values, counts)
 
     @classmethod
-    def from_histograms(cls, histograms: Sequence[HdrHistogram]) -> "BlockTable":
-        """From the histograms of stretches of equal length, several of them to a block if there are many."""
-        found = [counted(histogram) for histogram in histograms]
-        values = np.unique(np.concatenate([one for one, _ in found])) if found else np.zeros(0, np.int64)
-        counts = np.zeros((min(_BLOCKS, len(found)), values.size))
-        for number, (some, often) in enumerate(found):
-            counts[number * len(counts) // len(found), np.searchsorted(values, some)] += often
+    def from_stretches(cls, stretches: Sequence[Stretched]) -> "BlockTable":
+        """From the counts of stretches of equal length in their order, several of them to a block if there are many."""
+        values = np.unique(np.concatenate([np.zeros(0, np.int64), *(one.values for one in stretches)]))
+        counts = np.zeros((min(_BLOCKS, len(stretches)), values.size))
+        for number, one in enumerate(stretches):
+            counts[number * len(counts) // len(stretches), np.searchsorted(values, one.values)] += one.counts
         return cls(values.astype(np.float64), counts)
 
     def drawn(self, shares: Sequence[float], seed: int = _SEED) -> NDArray[np.float64]:

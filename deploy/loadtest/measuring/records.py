@@ -20,7 +20,6 @@ from deploy.loadtest.measuring.observations import (
     Answer,
     Letter,
     Observation,
-    Place,
     Sent,
     Taken,
     Unsent,
@@ -59,15 +58,17 @@ class Row(NamedTuple):
     number: int
     event_id: str
     kind: str
-    listing: str | None
+    listing: str
     revision: int
-    intended_s: float
+    #: When it was to be sent, in seconds since the measured window began.
+    at_s: float
     #: An outcome, `dead`, `missing`, `unsent`.
     ending: str
     latency_ms: float | None
-    place: Place
-    #: `warm-up`, `twice`, `unexpected`, `repeats hidden`.
-    flags: tuple[str, ...]
+    #: Where it stood first, `topic[partition]@offset`.
+    place: str
+    #: Words with spaces between them: `warm-up`, `twice`, `unexpected`, `hidden` (repeats that the reader hides).
+    flags: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,19 +249,19 @@ class Records:
                 ("warm-up", not inside[number] and self.due_ns[number] < self.warmup_s * NS),
                 ("twice", ledger.twice(number)),
                 ("unexpected", visible > 0 and not ledger.expected(number)),
-                ("repeats hidden", ledger.hidden(number)),
+                ("hidden", ledger.hidden(number)),
             )
             yield Row(
                 number=number,
                 event_id=roster.event_id(number),
                 kind=roster.kind(number),
-                listing=roster.listing(number),
+                listing=roster.listing(number) or "",
                 revision=roster.revision(number),
-                intended_s=float(self.due_ns[number]) / NS,
+                at_s=float(self.due_ns[number]) / NS - self.warmup_s,
                 ending=ending,
                 latency_ms=(visible - self.intended_ns(number)) / 1e6 if visible else None,
-                place=roster.place(number),
-                flags=tuple(name for name, is_so in told if is_so),
+                place=str(roster.place(number)) if roster.placed(number) else "",
+                flags=" ".join(name for name, is_so in told if is_so),
             )
 
     def moment(
