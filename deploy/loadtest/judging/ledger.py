@@ -73,7 +73,8 @@ class Ledger:
         #: The last visible revision of each listing that states its images.
         self._stands: dict[str, int] = {}
         self._found: list[Violation] = []
-        self.answered = 0
+        #: Events that somebody else than us may have seen; that a driver could not send; that have an answer.
+        self.sent_count = self.unsent_count = self.answered = 0
         self.counts: Counter[str] = Counter()
 
     # -- events --
@@ -87,18 +88,24 @@ class Ledger:
 
     def handed(self, number: int) -> None:
         """An event was given to its driver."""
-        self._flags[number] |= _OUT
+        self._mark(number, self._flags[number] | _OUT)
 
     def unsent(self, number: int) -> None:
         """A driver could not send an event."""
-        self._flags[number] |= _UNSENT
+        self._mark(number, self._flags[number] | _UNSENT)
 
     def placed(self, number: int, place: Place) -> None:
         """It is known where an event stands."""
-        self._flags[number] = (self._flags[number] | _OUT) & ~_UNSENT
+        self._mark(number, (self._flags[number] | _OUT) & ~_UNSENT)
         self.roster.put(number, place)
         for came in self._early.pop(place, ()):
             self._enter(number, came)
+
+    def _mark(self, number: int, flags: int) -> None:
+        before = self.is_sent(number), bool(self._flags[number] & _UNSENT)
+        self._flags[number] = flags
+        self.sent_count += self.is_sent(number) - before[0]
+        self.unsent_count += bool(flags & _UNSENT) - before[1]
 
     def sent(self, event: Entry) -> None:
         """Enter an event that stands at its place."""
@@ -232,19 +239,18 @@ class Ledger:
         """Where every event that was sent ended."""
         self.settle()
         ends: Counter[str] = Counter()
-        twice = unexpected = sent = 0
+        twice = unexpected = 0
         for number in self.out():
-            sent += 1
             ends[self.ending(number)] += 1
             twice += self.twice(number)
             unexpected += self._ended(number) and not self.expected(number)
         return LedgerCounts(
-            sent=sent,
+            sent=self.sent_count,
             **ends,
             visible_twice=twice,
             repeats_hidden=self.counts["repeats hidden by the reader"],
             unknown=self._unknown,
-            unsent=sum(1 for _ in self.roster.numbers()) - sent,
+            unsent=sum(1 for _ in self.roster.numbers()) - self.sent_count,
             unexpected=unexpected,
         )
 

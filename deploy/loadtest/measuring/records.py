@@ -101,7 +101,7 @@ class Records:
         self.serve_clock = self.consumer_clock
         #: Microseconds of an event by stage, of events that count.
         self.stages: dict[str, HdrHistogram] = {}
-        self.planned = self.sent = self.unsent = 0
+        self.planned = 0
         self._due_sorted = self.due_ns
         self._errors: dict[tuple[str, str], list[Any]] = {}
         self._endings: Counter[str] = Counter()
@@ -148,7 +148,6 @@ class Records:
     def note(self, observation: Observation) -> None:
         """Enter what a process has seen, in any order."""
         if isinstance(observation, Sent):
-            self.sent += self.sent_ns[observation.number] == 0
             self.sent_ns[observation.number] = observation.at_ns
             self.ledger.handed(observation.number)
             self._lags.append((observation.at_ns, observation.at_ns - self.intended_ns(observation.number)))
@@ -163,7 +162,6 @@ class Records:
             self._note_unsent(observation)
 
     def _note_unsent(self, observation: Unsent) -> None:
-        self.unsent += 1
         self.ledger.unsent(observation.number)
         self._error(UNSENT, observation.reason, observation.number)
 
@@ -224,14 +222,24 @@ class Records:
         return np.array([self.ledger.is_sent(number) for number in range(self.planned + 1)], np.bool_)
 
     @property
+    def sent(self) -> int:
+        """Events that were sent, as far as we know."""
+        return self.ledger.sent_count
+
+    @property
+    def unsent(self) -> int:
+        """Events that a driver could not send."""
+        return self.ledger.unsent_count
+
+    @property
     def answered(self) -> int:
         """Events with a visible answer or a dead letter."""
         return self.ledger.answered
 
     @property
     def open(self) -> int:
-        """Events that were sent and are awaited."""
-        return self.sent - self.unsent - self.answered
+        """Events that were sent and are awaited. `Ledger.settle` finds those whose acknowledgement was lost."""
+        return self.sent - self.answered
 
     @property
     def errors(self) -> list[Fault]:
