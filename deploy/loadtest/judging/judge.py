@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 from deploy.loadtest.judging.columns import Columns, Mask, columns_of
 from deploy.loadtest.judging.course import series
 from deploy.loadtest.judging.evidence import Evidence
-from deploy.loadtest.judging.ledger import DEAD, MISSING
+from deploy.loadtest.judging.fates import DEAD, MISSING
 from deploy.loadtest.judging.percentiles import figures
 from deploy.loadtest.judging.slo import judge_slo
 from deploy.loadtest.judging.soak import trends

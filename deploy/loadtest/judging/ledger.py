@@ -9,23 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from deploy.loadtest.judging.fates import Fates
 from deploy.loadtest.judging.roster import Entry, Roster
 from deploy.loadtest.judging.violations import Reason, Violation
 from deploy.loadtest.measuring.observations import NOWHERE, Answer, Letter, Place, Visibility
 from deploy.loadtest.report.document import LedgerCounts
 from serve.schemas.outcome import Outcome
 
-DEAD = "dead"
-MISSING = "missing"
-UNSENT = "unsent"
 #: Events of listings that use several topics, whose result came after that of a newer revision: shown as `stale`.
 OVERTAKEN = "overtaken between topics"
 _BOTH = "dead letter and result"
-
-_NAMES = (DEAD, *(one.value for one in Outcome))
-_CODES = {name: code for code, name in enumerate(_NAMES)}
-_OUT, _UNSENT, _WRONG, _HIDDEN = 1, 2, 4, 8
-_FULL = 255
 
 
 class _Overtaken(NamedTuple):
@@ -60,21 +53,12 @@ class Ledger:
         self._endings_of = None if endings is None else cache(endings)
         self.matched = matched
         self.roster = Roster()
-        self._flags = bytearray()
-        #: Code of the first visible result, and how many there are.
-        self._first = bytearray()
-        self._shown = bytearray()
-        #: Endings of events that have several visible results.
-        self._several: dict[int, list[str]] = {}
-        #: Codes by dead id, by event.
-        self._letters: dict[int, dict[str, str]] = {}
+        self.fates = Fates()
         self._early: dict[Place, list[Answer | Letter]] = {}
         self._overtaken: list[_Overtaken] = []
         #: The last visible revision of each listing that states its images.
         self._stands: dict[str, int] = {}
         self._found: list[Violation] = []
-        #: Events that somebody else than us may have seen; that a driver could not send; that have an answer.
-        self.sent_count = self.unsent_count = self.answered = 0
         self.counts: Counter[str] = Counter()
 
     # -- events --
@@ -82,30 +66,22 @@ class Ledger:
     def plan(self, event: Entry) -> None:
         """Enter an event that is going to be sent."""
         self.roster.add(event)
-        missing = len(self.roster) - len(self._flags)
-        for column in (self._flags, self._first, self._shown):
-            column.extend(bytes(missing))
+        self.fates.grow(len(self.roster))
 
     def handed(self, number: int) -> None:
         """An event was given to its driver."""
-        self._mark(number, self._flags[number] | _OUT)
+        self.fates.hand(number)
 
     def unsent(self, number: int) -> None:
         """A driver could not send an event."""
-        self._mark(number, self._flags[number] | _UNSENT)
+        self.fates.refuse(number)
 
     def placed(self, number: int, place: Place) -> None:
         """It is known where an event stands."""
-        self._mark(number, (self._flags[number] | _OUT) & ~_UNSENT)
+        self.fates.take(number)
         self.roster.put(number, place)
         for came in self._early.pop(place, ()):
             self._enter(number, came)
-
-    def _mark(self, number: int, flags: int) -> None:
-        before = self.is_sent(number), bool(self._flags[number] & _UNSENT)
-        self._flags[number] = flags
-        self.sent_count += self.is_sent(number) - before[0]
-        self.unsent_count += bool(flags & _UNSENT) - before[1]
 
     def sent(self, event: Entry) -> None:
         """Enter an event that stands at its place."""
@@ -121,7 +97,7 @@ class Ledger:
         if answer.visibility is Visibility.REPEAT:
             self.counts["repeats hidden by the reader"] += 1
         elif answer.visibility is Visibility.SHOWN and answer.outcome.carries_images:
-            self._stands[answer.listing] = answer.revision
+            self._stands[self.roster.same(answer.listing)] = answer.revision
         self._came(answer)
 
     def letter(self, letter: Letter) -> None:
@@ -137,42 +113,25 @@ class Ledger:
             self._enter(number, came)
 
     def _enter(self, number: int, came: Answer | Letter) -> None:
-        before = self._ended(number)
-        if isinstance(came, Letter):
-            self._enter_letter(number, came)
-        else:
+        if isinstance(came, Answer):
             self._enter_answer(number, came)
-        self.answered += self._ended(number) and not before
-        self.matched(number, came)
-
-    def _enter_answer(self, number: int, answer: Answer) -> None:
-        repeat = answer.visibility is Visibility.REPEAT
-        if repeat and not self._exactly_once:
-            self._flags[number] |= _HIDDEN
-            return
-        name = answer.outcome.value
-        if answer.visibility is Visibility.OVERTAKEN:
-            name = Outcome.STALE.value
-            self._overtaken.append(_Overtaken(number, answer.listing, answer.revision))
-        if answer.event_id != self.roster.event_id(number):
-            self._flags[number] |= _WRONG
-        if self._shown[number]:
-            first = _NAMES[self._first[number]]
-            self._several.setdefault(number, [first]).append(name)
-        else:
-            self._first[number] = _CODES[name]
-        self._shown[number] = min(_FULL, self._shown[number] + 1)
-
-    def _enter_letter(self, number: int, letter: Letter) -> None:
-        letters = self._letters.setdefault(number, {})
-        if letter.dead_id in letters:
+        elif self.fates.bury(number, came.dead_id, came.code):
             self.counts["repeats of dead letters"] += 1
             if self._exactly_once:
                 self._found.append(self._violation(Reason.TWICE, "its dead letter is repeated", number))
-        letters[letter.dead_id] = letter.code
+        self.matched(number, came)
 
-    def _ended(self, number: int) -> bool:
-        return bool(self._shown[number]) or number in self._letters
+    def _enter_answer(self, number: int, answer: Answer) -> None:
+        if answer.visibility is Visibility.REPEAT and not self._exactly_once:
+            self.fates.hide(number)
+            return
+        ending = answer.outcome.value
+        if answer.visibility is Visibility.OVERTAKEN:
+            ending = Outcome.STALE.value
+            self._overtaken.append(_Overtaken(number, answer.listing, answer.revision))
+        if answer.event_id != self.roster.event_id(number):
+            self.fates.mistake(number)
+        self.fates.show(number, ending)
 
     def settle(self) -> None:
         """Once all has come: find by their ids the events whose acknowledgement was lost but which were answered."""
@@ -180,7 +139,7 @@ class Ledger:
             return
         lost: dict[str, list[int]] = {}
         for number in self.roster.numbers():
-            if self._flags[number] & _OUT and not self.roster.placed(number):
+            if self.fates.handed(number) and not self.roster.placed(number):
                 lost.setdefault(self.roster.event_id(number), []).append(number)
         for place, came in list(self._early.items()):
             ids = [one.event_id for one in came if isinstance(one, Answer)]
@@ -190,21 +149,17 @@ class Ledger:
     # -- what it says --
 
     @property
-    def _unknown(self) -> int:
-        """Answers of nothing that was sent; what comes several times for the same place is one."""
-        return sum(len(came) if place == NOWHERE else 1 for place, came in self._early.items())
+    def strangers(self) -> list[Answer | Letter]:
+        """Answers of nothing that was sent; of those for the same place the first."""
+        return [one for place, came in self._early.items() for one in (came if place == NOWHERE else came[:1])]
 
     def is_sent(self, number: int) -> bool:
         """Whether somebody else than us may have seen the event."""
-        return self._flags[number] & (_OUT | _UNSENT) == _OUT
+        return self.fates.is_sent(number)
 
     def ending(self, number: int) -> str:
         """How the event ended: an outcome, `dead`, `missing`, `unsent`."""
-        if self._shown[number]:
-            return _NAMES[self._first[number]]
-        if number in self._letters:
-            return DEAD
-        return MISSING if self.is_sent(number) else UNSENT
+        return self.fates.ending(number)
 
     def expected(self, number: int) -> bool:
         """Whether it ended as this kind of event may."""
@@ -214,12 +169,8 @@ class Ledger:
 
     def twice(self, number: int) -> bool:
         """Whether it ended more than once."""
-        shown, letters = self._shown[number], len(self._letters.get(number, ()))
+        shown, letters = self.fates.shown(number), len(self.fates.letters(number))
         return shown > 1 or letters > 1 or (self._exactly_once and bool(shown) and bool(letters))
-
-    def hidden(self, number: int) -> bool:
-        """Whether the reader hid repeats of its result."""
-        return bool(self._flags[number] & _HIDDEN)
 
     def out(self) -> Iterator[int]:
         """The numbers of the events that were sent."""
@@ -231,9 +182,14 @@ class Ledger:
         return [self.roster.entry(number) for number in self.out()]
 
     @property
+    def answered(self) -> int:
+        """Events with a visible result or a dead letter."""
+        return self.fates.answered
+
+    @property
     def endings(self) -> Counter[str]:
         """How the events ended that have an answer."""
-        return Counter(self.ending(number) for number in self.out() if self._ended(number))
+        return Counter(self.ending(number) for number in self.out() if self.fates.ended(number))
 
     def totals(self) -> LedgerCounts:
         """Where every event that was sent ended."""
@@ -243,28 +199,31 @@ class Ledger:
         for number in self.out():
             ends[self.ending(number)] += 1
             twice += self.twice(number)
-            unexpected += self._ended(number) and not self.expected(number)
+            unexpected += self.fates.ended(number) and not self.expected(number)
         return LedgerCounts(
-            sent=self.sent_count,
+            sent=self.fates.sent,
             **ends,
             visible_twice=twice,
             repeats_hidden=self.counts["repeats hidden by the reader"],
-            unknown=self._unknown,
-            unsent=sum(1 for _ in self.roster.numbers()) - self.sent_count,
+            unknown=len(self.strangers),
+            unsent=sum(1 for _ in self.roster.numbers()) - self.fates.sent,
             unexpected=unexpected,
         )
 
     def last_events(self) -> dict[str, Entry]:
         """The event with the newest revision of each listing; of several the first, the others are repeats of it."""
+        return {listing: self.roster.entry(number) for listing, number in self._last().items()}
+
+    def _last(self) -> dict[str, int]:
         last: dict[str, int] = {}
         for number in self.out():
             listing = self.roster.listing(number)
-            if listing is None or number in self._letters:
+            if listing is None or self.fates.letters(number):
                 continue
             known = last.get(listing)
             if known is None or self.roster.revision(number) > self.roster.revision(known):
                 last[listing] = number
-        return {listing: self.roster.entry(number) for listing, number in last.items()}
+        return last
 
     def verdict(self) -> list[Violation]:
         """What is wrong with single events and with the order of listings."""
@@ -273,7 +232,10 @@ class Ledger:
             self.counts.pop(name, None)
         found = [
             *self._found,
-            *(Violation(Reason.UNKNOWN, f"an answer for {one}, where nothing was sent") for one in self._early),
+            *(
+                Violation(Reason.UNKNOWN, f"an answer for {one.place}, where nothing was sent")
+                for one in self.strangers
+            ),
         ]
         found += self._backwards()
         for number in self.out():
@@ -281,7 +243,7 @@ class Ledger:
         return [*found, *self._overwritten()]
 
     def _judge(self, number: int) -> Iterable[Violation]:
-        visible, letters = bool(self._shown[number]), self._letters.get(number, {})
+        visible, letters = self.fates.shown(number) > 0, self.fates.letters(number)
         good = self.roster.listing(number) is not None
         if not visible and not letters:
             yield self._violation(Reason.LOST, "no answer", number)
@@ -289,15 +251,14 @@ class Ledger:
             # Promised otherwise nowhere: a worker that dies between dead letter and commit leaves both.
             self.counts[_BOTH] += 1
         if self.twice(number):
-            shown = self._several.get(number) or [self.ending(number)] * visible
-            ends = [*shown, *[DEAD] * len(letters)]
+            ends = self.fates.endings(number)
             yield self._violation(Reason.TWICE, f"{len(ends)} answers: {', '.join(ends)}", number)
         if not good and visible:
             yield self._violation(Reason.WRONG, "is no event, and yet has a result", number)
         if good and letters and not visible:
             codes = ", ".join(letters.values())
             yield self._violation(Reason.SPOILED, f"a good event ended as a dead letter ({codes})", number)
-        if self._flags[number] & _WRONG:
+        if self.fates.mistaken(number):
             yield self._violation(Reason.WRONG, "the answer is for another event", number)
 
     def _backwards(self) -> Iterable[Violation]:
@@ -309,11 +270,11 @@ class Ledger:
                 yield self._violation(Reason.ORDER, what, one.number)
 
     def _overwritten(self) -> Iterable[Violation]:
-        for listing, event in self.last_events().items():
-            revision = self._stands.get(listing)
-            if revision is None or revision < event.revision:
-                what = f"{listing}: revision {revision} stands, {event.revision} was sent"
-                yield self._violation(Reason.OVERWRITTEN, what, event.number)
+        for listing, number in self._last().items():
+            stands, sent = self._stands.get(listing), self.roster.revision(number)
+            if stands is None or stands < sent:
+                what = f"{listing}: revision {stands} stands, {sent} was sent"
+                yield self._violation(Reason.OVERWRITTEN, what, number)
 
     def _violation(self, reason: Reason, what: str, number: int) -> Violation:
         event = self.roster.entry(number)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from deploy.loadtest.measuring.observations import NOWHERE, Place
 
 _LOOSE, _KNOWN, _PLACED = 1, 2, 4
+_HOLE = 4096
+_NONE = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,31 @@ class Entry:
     loose: bool = False
 
 
+class _Numbers:
+    """Numbers by the offsets of a partition: 4 bytes each, as long as the offsets have few holes."""
+
+    def __init__(self) -> None:
+        self._base = 0
+        self._dense = array("i")
+        #: What lies before the first offset, or far beyond the others.
+        self._far: dict[int, int] = {}
+
+    def put(self, offset: int, number: int) -> None:
+        if not self._dense:
+            self._base = offset
+        at = offset - self._base
+        if not 0 <= at < len(self._dense) + _HOLE:
+            self._far[offset] = number
+            return
+        self._dense.extend([_NONE] * (at + 1 - len(self._dense)))
+        self._dense[at] = number
+
+    def get(self, offset: int) -> int | None:
+        at = offset - self._base
+        number = self._dense[at] if 0 <= at < len(self._dense) else _NONE
+        return self._far.get(offset) if number == _NONE else number
+
+
 class Roster:
     """Events by number and by the place where they stand, which no two share. Numbers should be dense from 0 or 1."""
 
@@ -36,8 +63,8 @@ class Roster:
         self._flags = bytearray()
         self._offsets = array("q")
         self._partitions = array("i")
-        #: Numbers by offset, by partition; partitions by their index.
-        self._numbers: list[dict[int, int]] = []
+        #: By partition; partitions by their index.
+        self._numbers: list[_Numbers] = []
         self._index: dict[tuple[str, int], int] = {}
         self._names: list[tuple[str, int]] = []
         self._same: dict[str, str] = {}
@@ -53,12 +80,16 @@ class Roster:
         at = entry.number
         self._ids[at] = entry.event_id
         # Revisions of a listing and duplicates of an event share one string each.
-        self._listings[at] = None if entry.listing is None else self._same.setdefault(entry.listing, entry.listing)
+        self._listings[at] = None if entry.listing is None else self.same(entry.listing)
         self._kinds[at] = sys.intern(str(entry.kind))
         self._revisions[at] = entry.revision
         self._flags[at] = _KNOWN | (_LOOSE if entry.loose else 0)
         if entry.place != NOWHERE:
             self.put(at, entry.place)
+
+    def same(self, listing: str) -> str:
+        """The one string that is kept of this name."""
+        return self._same.setdefault(listing, listing)
 
     def _grow(self) -> None:
         self._ids.append("")
@@ -76,8 +107,8 @@ class Roster:
         if index is None:
             index = self._index[name] = len(self._names)
             self._names.append(name)
-            self._numbers.append({})
-        self._numbers[index][place.offset] = number
+            self._numbers.append(_Numbers())
+        self._numbers[index].put(place.offset, number)
         self._partitions[number], self._offsets[number] = index, place.offset
         self._flags[number] |= _PLACED
 

@@ -3,15 +3,16 @@
 import math
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
-from deploy.loadtest.judging.ledger import DEAD, UNSENT, Ledger
+from deploy.loadtest.judging.fates import DEAD, UNSENT
+from deploy.loadtest.judging.ledger import Ledger
 from deploy.loadtest.judging.percentiles import empty_histogram
 from deploy.loadtest.judging.roster import Entry
 from deploy.loadtest.measuring.moment import Moment
@@ -50,25 +51,6 @@ class Scheduled(Protocol):
     def event(self) -> Planned:
         """The event."""
         ...
-
-
-class Row(NamedTuple):
-    """A line of the account of all events."""
-
-    number: int
-    event_id: str
-    kind: str
-    listing: str
-    revision: int
-    #: When it was to be sent, in seconds since the measured window began.
-    at_s: float
-    #: An outcome, `dead`, `missing`, `unsent`.
-    ending: str
-    latency_ms: float | None
-    #: Where it stood first, `topic[partition]@offset`.
-    place: str
-    #: Words with spaces between them: `warm-up`, `twice`, `unexpected`, `hidden` (repeats that the reader hides).
-    flags: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +206,12 @@ class Records:
     @property
     def sent(self) -> int:
         """Events that were sent, as far as we know."""
-        return self.ledger.sent_count
+        return self.ledger.fates.sent
 
     @property
     def unsent(self) -> int:
         """Events that a driver could not send."""
-        return self.ledger.unsent_count
+        return self.ledger.fates.unsent
 
     @property
     def answered(self) -> int:
@@ -246,31 +228,6 @@ class Records:
         """Errors by class, the most frequent first."""
         faults = [Fault(where, code, count, first) for (where, code), (count, first) in self._errors.items()]
         return sorted(faults, key=lambda one: (-one.count, one.where, one.code))
-
-    def rows(self) -> Iterator[Row]:
-        """The account of all events."""
-        roster, ledger = self.ledger.roster, self.ledger
-        inside = self.window()
-        for number in range(1, self.planned + 1):
-            ending, visible = ledger.ending(number), int(self.visible_ns[number])
-            told = (
-                ("warm-up", not inside[number] and self.due_ns[number] < self.warmup_s * NS),
-                ("twice", ledger.twice(number)),
-                ("unexpected", visible > 0 and not ledger.expected(number)),
-                ("hidden", ledger.hidden(number)),
-            )
-            yield Row(
-                number=number,
-                event_id=roster.event_id(number),
-                kind=roster.kind(number),
-                listing=roster.listing(number) or "",
-                revision=roster.revision(number),
-                at_s=float(self.due_ns[number]) / NS - self.warmup_s,
-                ending=ending,
-                latency_ms=(visible - self.intended_ns(number)) / 1e6 if visible else None,
-                place=str(roster.place(number)) if roster.placed(number) else "",
-                flags=" ".join(name for name, is_so in told if is_so),
-            )
 
     def moment(
         self,
