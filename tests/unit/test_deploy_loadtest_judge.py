@@ -1,5 +1,6 @@
 """The judge finds what simulated systems do: they freeze, lose, answer twice, are slow now and then, cap their rate."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import validate
 
+from deploy.contracts.json_schemas import json_schemas
 from deploy.loadtest.faults.conductor import Mark, Phase
 from deploy.loadtest.judging.evidence import Evidence
 from deploy.loadtest.judging.judge import judge, latency_series
@@ -155,6 +158,7 @@ def test_a_good_run() -> None:
     assert found.harness_cores == pytest.approx(0.2)
     assert (found.config["driver"], found.config["rate"], found.seed) == ("kafka", 100.0, 4)
     assert RunDocument.model_validate_json(found.model_dump_json()) == found
+    validate(json.loads(found.model_dump_json()), json_schemas()["loadtest-run"])
 
 
 def test_a_frozen_system_is_seen_from_the_intended_time() -> None:

@@ -196,6 +196,13 @@ def test_an_event_that_seemed_unsent_and_was_taken_counts_as_sent() -> None:
     assert (records.sent, records.unsent, records.open) == (1, 0, 0)
 
 
+def test_an_event_that_was_taken_cannot_be_unsent() -> None:
+    records = begun(1)
+    for one in (Sent(1, GO), Taken(1, GO, place(1)), Unsent(1, GO, "closed")):
+        records.note(one)
+    assert (records.sent, records.unsent, records.ledger.totals().missing) == (1, 0, 1)
+
+
 def test_answers_without_a_place_are_unknown_each() -> None:
     records = begun(1)
     records.note(Sent(1, GO))

@@ -73,8 +73,9 @@ class Ledger:
         self.fates.hand(number)
 
     def unsent(self, number: int) -> None:
-        """A driver could not send an event."""
-        self.fates.refuse(number)
+        """A driver could not send an event, as far as it knows."""
+        if not self.roster.placed(number):
+            self.fates.refuse(number)
 
     def placed(self, number: int, place: Place) -> None:
         """It is known where an event stands."""
