@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from deploy.loadtest.report.document import RunDocument, SearchDocument
 from serve.catalog.channel import Channel
 from serve.catalog.recipe import Recipe
 from serve.schemas.exchange import AnswerLine, Capacity, EnrichRequest
@@ -19,7 +20,13 @@ _VALIDATED: dict[str, Any] = {
     "recipe": Recipe,
     "channel": Channel,
 }
-_WRITTEN: dict[str, Any] = {"result": ListingResult, "answer-line": AnswerLine, "capacity": Capacity}
+_WRITTEN: dict[str, Any] = {
+    "result": ListingResult,
+    "answer-line": AnswerLine,
+    "capacity": Capacity,
+    "loadtest-run": RunDocument,
+    "loadtest-search": SearchDocument,
+}
 
 
 def json_schemas() -> dict[str, JsonSchema]:

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.reader import Visible
 from consumers.results import SOURCE, ResultEvent, result_id
-from deploy.loadtest.judging.ledger import Entry, Ledger, Progress, Stored, object_faults, offset_faults, stored_objects
+from deploy.loadtest.chaos.census import answer_of
+from deploy.loadtest.judging.ledger import Ledger
+from deploy.loadtest.judging.objects import Progress, Stored, object_faults, offset_faults, stored_objects
+from deploy.loadtest.judging.roster import Entry, Roster
 from deploy.loadtest.judging.violations import Reason
 from deploy.loadtest.measuring.observations import Letter, Place
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
@@ -41,8 +45,9 @@ class World:
         ledger = Ledger(exactly_once=exactly_once)
         for event in self.sent:
             ledger.sent(event)
+        visible = Visible()
         for result in self.results:
-            ledger.result(result)
+            ledger.answer(answer_of(result, visible))
         for letter in self.letters:
             ledger.letter(letter)
         return ledger
@@ -231,6 +236,20 @@ def test_listings_across_topics_may_be_overtaken_but_not_end_wrong() -> None:
     assert ledger.counts["overtaken between topics"] == 1
     world.results[0] = result_of(newer, "stale")
     assert world.reasons() == {Reason.OVERWRITTEN}
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2**62)), unique=True), st.integers(0, 20_000))
+def test_events_are_found_by_the_place_where_they_stand(places: list[tuple[int, int]], begin: int) -> None:
+    # A dense stretch as brokers give it, and whatever else.
+    places += [(2, begin + 3 * one) for one in (5, 0, 1, 2, 4, 3)]
+    roster = Roster()
+    for number, (partition, offset) in enumerate(places):
+        roster.add(Entry(number=number, place=Place("t", partition, offset), kind="bare", event_id=f"e{number}"))
+    for number, (partition, offset) in enumerate(places):
+        assert roster.find(Place("t", partition, offset)) == number
+        assert roster.place(number) == Place("t", partition, offset)
+    assert roster.find(Place("t", 2, begin + 1)) is None
+    assert roster.find(Place("u", 0, 0)) is None
 
 
 OUTPUT = {

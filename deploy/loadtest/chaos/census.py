@@ -9,13 +9,17 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from consumers.headers import PREFIX
-from consumers.results import parse_result
+from consumers.reader import Visible
+from consumers.results import ResultEvent, parse_result
 from consumers.settings import ConsumerSettings
 from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
-from deploy.loadtest.judging.ledger import Entry, Ledger, Progress
-from deploy.loadtest.measuring.observations import Letter, Place
+from deploy.loadtest.judging.ledger import Ledger
+from deploy.loadtest.judging.objects import Progress
+from deploy.loadtest.judging.roster import Entry
+from deploy.loadtest.measuring.observations import NOWHERE, Answer, Letter, Place, Visibility
 from deploy.loadtest.workload.planned import NUMBER, Planned
+from serve.schemas.result import ListingResult
 
 _POLL_MS = 200
 #: No record for so long before the end of a partition: something is wrong.
@@ -29,16 +33,21 @@ class Census:
         self._settings = settings
         kafka_internals.mend()
 
-    def enter(self, ledger: Ledger, planned: Mapping[int, Planned]) -> None:
-        """Enter all events, results and dead letters."""
+    def enter(self, ledger: Ledger, planned: Mapping[int, Planned]) -> dict[str, ListingResult]:
+        """Enter all events, results and dead letters; give the last visible result of each listing with images."""
         for topic in self._settings.topics:
             for record in self.records(topic):
                 ledger.sent(sent_of(record, planned))
+        visible, standing = Visible(remembered=1 << 40), dict[str, ListingResult]()
         for record in self.records(self._settings.results_topic):
             if (event := parse_result(record.value)) is not None:
-                ledger.result(event)
+                answer = answer_of(event, visible)
+                ledger.answer(answer)
+                if answer.visibility is Visibility.SHOWN and answer.outcome.carries_images:
+                    standing[answer.listing] = event.data
         for record in self.records(self._settings.dead_topic):
             ledger.letter(letter_of(record))
+        return standing
 
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Any]:
         """All records of a topic, committed ones only; from these offsets on by partition, else from the beginning."""
@@ -114,6 +123,24 @@ def sent_of(record: Any, planned: Mapping[int, Planned]) -> Entry:
         listing=event.listing,
         revision=event.revision,
         loose=event.loose,
+    )
+
+
+def answer_of(event: ResultEvent, visible: Visible, at_ns: int = 0) -> Answer:
+    """A message of the results topic, and what `visible` makes of it."""
+    result, shown = event.data, visible.show(event)
+    at = result.position
+    visibility = Visibility.SHOWN if shown is event else Visibility.OVERTAKEN
+    return Answer(
+        at_ns=at_ns,
+        place=Place(at.topic, at.partition, at.offset) if at else NOWHERE,
+        result_id=event.id,
+        event_id=result.event_id,
+        listing=f"{result.tenant_id}:{result.listing_id}",
+        revision=result.revision,
+        outcome=result.outcome,
+        code=result.code,
+        visibility=Visibility.REPEAT if shown is None else visibility,
     )
 
 

@@ -6,7 +6,7 @@ python -m deploy.loadtest.chaos --events 2000 --faults 4 --seed 7
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from deploy.errors import ServiceFailed
@@ -20,12 +20,14 @@ from deploy.loadtest.chaos.watch import Watch
 from deploy.loadtest.chaos.world import CATALOG, World
 from deploy.loadtest.faults.conductor import Conductor
 from deploy.loadtest.faults.program import program
-from deploy.loadtest.judging.ledger import Ledger, object_faults, offset_faults
+from deploy.loadtest.judging.ledger import Ledger
+from deploy.loadtest.judging.objects import object_faults, offset_faults
 from deploy.loadtest.judging.violations import Reason, Violation
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic
 from deploy.services.buckets import s3_client
+from serve.schemas.result import ListingResult
 
 #: What is sent.
 MIX = BUILT_IN["chaos"]
@@ -56,9 +58,9 @@ class Chaos:
             with self._phase("stop consumers"):
                 self._settle(world)
             with self._phase("census"):
-                ledger = self._census(world)
+                ledger, standing = self._census(world)
             with self._phase("calm run"):
-                self._compare(world, ledger)
+                self._compare(world, ledger, standing)
         violations = [*ledger.verdict(), *self._found]
         return ChaosReport(
             seed=self._options.seed,
@@ -150,18 +152,18 @@ class Chaos:
         self._found += faults
         world.crew.stop()
 
-    def _census(self, world: World) -> Ledger:
+    def _census(self, world: World) -> tuple[Ledger, dict[str, ListingResult]]:
         ledger = Ledger(exactly_once=self._options.transactional)
         census = Census(world.settings)
-        census.enter(ledger, self._planned)
+        standing = census.enter(ledger, self._planned)
         missing = self._planned.keys() - {event.number for event in ledger.events}
         if missing:
             raise ServiceFailed(f"Kafka has lost {len(missing)} events that it had acknowledged")
         for topic in world.settings.retry_topics:
             ledger.counts["records in retry topics"] += census.count(topic)
-        return ledger
+        return ledger, standing
 
-    def _compare(self, world: World, ledger: Ledger) -> None:
+    def _compare(self, world: World, ledger: Ledger, standing: Mapping[str, ListingResult]) -> None:
         last = ledger.last_events()
         pictured = [event for event in last.values() if event.kind == Kind.PHOTOS]
         calm = calm_run(pictured, self._planned, world.store, catalog=CATALOG, photos=world.photos.origin)
@@ -170,7 +172,7 @@ class Chaos:
         ledger.counts["listings"] = len(last)
         ledger.counts["listings with objects"] = sum(map(bool, expected.values()))
         ledger.counts["objects in the store"] = len(bucket)
-        self._found += object_faults(expected, ledger.standing, bucket)
+        self._found += object_faults(expected, standing, bucket)
         if not self._found and not any(expected.values()):
             raise ServiceFailed("no listing ended with images: there was nothing to compare")
 
