@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import h11
 
+#: The code of a connection that came to its end before the answer did.
+BROKEN = "connection_broken"
 _CONNECT_S = 5.0
 #: uvicorn keeps an idle connection for 5 s.
 _KEEP_S = 4.0
@@ -51,6 +53,8 @@ class _Connection:
     writer: asyncio.StreamWriter
     used_at: float = 0.0
     reused: bool = False
+    #: Whether a byte of the answer has come.
+    heard: bool = False
     protocol: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT))
 
 
@@ -100,10 +104,11 @@ class Exchanges:
                 self._write(connection, method, path, body)
                 response = await self._next(connection)
                 break
-            except Broken:
+            except BaseException as error:
                 connection.writer.close()
                 # It was closed while it was idle, and nobody has read the request.
-                if not connection.reused or connection.protocol.their_state is not h11.ERROR:
+                stale = connection.reused and not connection.heard
+                if not stale or not isinstance(error, Broken) or error.code != BROKEN:
                     raise
         assert isinstance(response, h11.Response)  # noqa: S101 - h11 gives no other first
         if response.status_code != 200:
@@ -116,6 +121,7 @@ class Exchanges:
         protocol = connection.protocol
         parts = [protocol.send(request), protocol.send(h11.Data(data=body)) if body else b""]
         parts.append(protocol.send(h11.EndOfMessage()))
+        connection.heard = False
         connection.writer.write(b"".join(part or b"" for part in parts))
 
     async def _next(self, connection: _Connection) -> h11.Event:
@@ -128,13 +134,15 @@ class Exchanges:
                 if isinstance(event, h11.Event) and not isinstance(event, h11.ConnectionClosed):
                     return event
                 if event is not h11.NEED_DATA:
-                    raise Broken("connection_broken", "the connection was closed")
+                    raise Broken(BROKEN, "the connection was closed")
                 async with asyncio.timeout(self._idle_s):
-                    protocol.receive_data(await connection.reader.read(_READ_BYTES))
+                    data = await connection.reader.read(_READ_BYTES)
+                connection.heard = connection.heard or bool(data)
+                protocol.receive_data(data)
             except TimeoutError as error:
                 raise Broken("silent", f"not a byte in {self._idle_s:g} s") from error
             except (OSError, h11.RemoteProtocolError) as error:
-                raise Broken("connection_broken", f"{type(error).__name__}: {error}") from error
+                raise Broken(BROKEN, f"{type(error).__name__}: {error}") from error
 
     async def _error(self, connection: _Connection) -> bytes:
         said = b""

@@ -72,6 +72,15 @@ class HttpDriver:
         """Events that the loop has not begun with."""
         return self._handed - self._out
 
+    @property
+    def open(self) -> int:
+        """Requests whose answer has not ended."""
+        return len(self._tasks)
+
+    def forget_connections(self) -> None:
+        """Close those that are kept; the next event opens one."""
+        self._loop.call_soon_threadsafe(self._exchanges.close)
+
     def close(self) -> None:
         """Leave the requests that are open."""
         if self._thread.is_alive():

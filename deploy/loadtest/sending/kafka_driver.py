@@ -61,7 +61,8 @@ class KafkaDriver:
         #: Guards what follows; held for moments only.
         self._lock = threading.Lock()
         self._detour: deque[tuple[Planned, float]] = deque()
-        self._detouring = False
+        #: Whether events take the detour just now.
+        self.detouring = False
         self._spoiled = False
         self._pending = 0
         self._waiting_bytes = 0
@@ -105,7 +106,7 @@ class KafkaDriver:
         self._report(Sent(event.number, at_ns))
         if full:
             self._report(Unsent(event.number, at_ns, "buffer_full"))
-        elif self._detouring or self._spoiled or not self._handed_over(event):
+        elif self.detouring or self._spoiled or not self._handed_over(event):
             self._queue(event)
 
     @property
@@ -173,7 +174,7 @@ class KafkaDriver:
 
     def _queue(self, event: Planned) -> None:
         with self._lock:
-            self._detouring = True
+            self.detouring = True
             self._detour.append((event, time.monotonic() + self._patience_s))
             self._wake.notify()
 
@@ -181,7 +182,7 @@ class KafkaDriver:
         while True:
             with self._lock:
                 # Nobody but the pacer adds to the detour, and it looks at the flag before: none can be overtaken.
-                self._detouring = bool(self._detour)
+                self.detouring = bool(self._detour)
                 self._wake.wait_for(lambda: self._closed or self._detour or self._spoiled)
                 if self._closed:
                     return

@@ -60,7 +60,7 @@ class Receiver:
                 batches = consumer.poll(timeout_ms=_POLL_MS)
                 at_ns = time.monotonic_ns()
                 for tp, records in batches.items():
-                    self._see(records, at_ns, dead=tp.topic == self._settings.dead_topic)
+                    self.see(records, at_ns, dead=tp.topic == self._settings.dead_topic)
         finally:
             consumer.close(autocommit=False)
 
@@ -76,7 +76,8 @@ class Receiver:
         for place, end in consumer.end_offsets(places).items():
             consumer.seek(place, end)
 
-    def _see(self, records: Iterable[Any], at_ns: int, *, dead: bool) -> None:
+    def see(self, records: Iterable[Any], at_ns: int, *, dead: bool) -> None:
+        """Report what these records of one partition say."""
         for record in records:
             seen = self._letter(record, at_ns) if dead else self._result(record, at_ns)
             if seen is not None:
