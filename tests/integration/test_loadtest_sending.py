@@ -23,6 +23,7 @@ from consumers.events import ListingEvent, parse
 from consumers.records import Message, SourceRecord, TopicPartition
 from consumers.results import result_event
 from consumers.shell import kafka_internals
+from deploy.errors import ServiceFailed
 from deploy.loadtest.measuring.observations import Answer, Letter, Observation, Sent, Taken, Unsent, Visibility
 from deploy.loadtest.options import DriverKind
 from deploy.loadtest.sending.feeds import ChildFeed, Generator, Receiver
@@ -231,16 +232,24 @@ def test_a_broker_that_is_away_holds_up_no_event(tmp_path: Path) -> None:
     assert len({one.place for one in of(Taken, seen)}) == 400
 
 
-def test_a_studio_in_process_answers_and_ends_with_its_generator(tmp_path: Path, embedded_store: StoreServer) -> None:
-    env = {
+@pytest.fixture
+def studio_env(tmp_path: Path, embedded_store: StoreServer) -> dict[str, str]:
+    return {
         "VITRINE_SERVE_S3_ENDPOINT": embedded_store.endpoint,
         "VITRINE_SERVE_S3_ACCESS_KEY": embedded_store.access_key,
         "VITRINE_SERVE_S3_SECRET_KEY": embedded_store.secret_key,
         "VITRINE_SERVE_S3_BUCKET": embedded_store.bucket,
         "VITRINE_SERVE_STATE_DIR": str(tmp_path / "state"),
     }
-    schedule = written(tmp_path / "schedule", "new", events=60, rate=60, poison_every=20)
-    generator = Generator(GeneratorSpec(driver=DriverKind.INPROCESS, schedule=schedule, env=env), tmp_path)
+
+
+def in_process(tmp_path: Path, env: dict[str, str], *, events: int) -> Generator:
+    schedule = written(tmp_path / "schedule", "new", events=events, rate=60, poison_every=20)
+    return Generator(GeneratorSpec(driver=DriverKind.INPROCESS, schedule=schedule, env=env), tmp_path)
+
+
+def test_a_studio_in_process_answers_and_ends_with_its_generator(tmp_path: Path, studio_env: dict[str, str]) -> None:
+    generator = in_process(tmp_path, studio_env, events=60)
     seen: list[Observation] = []
     with running(generator):
         (studio,) = generator.processes()["studio"]
@@ -254,3 +263,22 @@ def test_a_studio_in_process_answers_and_ends_with_its_generator(tmp_path: Path,
     assert {one.code for one in of(Letter, seen)} == {"invalid_json"}
     places = {one.place: one.number for one in of(Taken, seen)}
     assert sorted(places[one.place] for one in [*of(Answer, seen), *of(Letter, seen)]) == list(range(1, 61))
+
+
+def test_a_studio_that_dies_is_told(tmp_path: Path, studio_env: dict[str, str]) -> None:
+    generator = in_process(tmp_path, studio_env, events=10)
+    with running(generator):
+        (studio,) = generator.processes()["studio"]
+        os.kill(studio.pid, signal.SIGKILL)
+        with pytest.raises(ServiceFailed, match="the Studio has gone"):
+            wait_for(generator.read)
+
+
+def test_a_studio_that_cannot_be_built_is_told(tmp_path: Path) -> None:
+    generator = in_process(tmp_path, {"VITRINE_SERVE_THREADS": "none"}, events=10)
+    generator.start()
+    try:
+        with pytest.raises(ServiceFailed, match="threads"):
+            wait_for(generator.ready)
+    finally:
+        generator.stop()

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from deploy.loadtest.sending import studio_host
 from deploy.loadtest.sending.http_driver import HttpDriver
 from deploy.loadtest.sending.kafka_driver import KafkaDriver
 from deploy.loadtest.workload.planned import NUMBER, Kind, Planned
+from tests.support.web import self_signed
 
 T = TypeVar("T")
 
@@ -322,12 +324,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def door(script: Script) -> Iterator[str]:
+def door(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     server = _Server(("127.0.0.1", 0), type("Door", (_Door,), {"script": script}))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http{'s' if tls else ''}://localhost:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -431,6 +435,18 @@ def test_a_stream_without_our_line_says_nothing_and_a_break_after_it_neither() -
         wait_for(lambda: of(Answer, seen) and not driver.open)
     assert [one.place.offset for one in of(Answer, seen)] == [2]
     assert of(Letter, seen) == []
+
+
+def test_a_door_with_tls_is_believed_only_with_its_certificate(tmp_path: Path) -> None:
+    context, _ = self_signed("localhost", tmp_path)
+    pem = (tmp_path / "server.pem").read_text()
+    (tmp_path / "ca.pem").write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
+    with door(Script(), context) as url:
+        with http(url, serve_cafile=str(tmp_path / "ca.pem")) as (driver, seen):
+            driver.send(event(1, listing(1)))
+            wait_for(lambda: of(Answer, seen))
+        with pytest.raises(ServiceFailed, match="CERTIFICATE_VERIFY_FAILED"), http(url):
+            pass
 
 
 def test_poison_never_reaches_the_door() -> None:

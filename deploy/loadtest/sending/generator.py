@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consumers.settings import ConsumerSettings
+from consumers.shell.access import AccessRefused, require_access
 from deploy.errors import DeployError
 from deploy.loadtest.measuring.observations import Observation
 from deploy.loadtest.options import DriverKind
@@ -81,8 +82,10 @@ def main(address: str, spec: str) -> None:
         outbox.ready = True
 
     try:
+        if told["driver"] == DriverKind.KAFKA:
+            require_access(ConsumerSettings())
         generator.run(driver, ready)
-    except DeployError as error:
+    except (DeployError, AccessRefused) as error:
         sys.exit(str(error))
     finally:
         outbox.close()

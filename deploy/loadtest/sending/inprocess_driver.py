@@ -1,6 +1,7 @@
 """Events to a Studio without Ray, Kafka or HTTP. It lives in a process of its own, where it cannot delay the pacer."""
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ class InProcessDriver:
         self._report = report
         self._queue: SimpleQueue[Planned | None] = SimpleQueue()
         self._handed = self._out = 0
-        self._connection: Connection | None = None
+        self._closing = False
         self._log_file = log_file
         self._child: Child | None = None
 
@@ -39,15 +40,15 @@ class InProcessDriver:
         command = [sys.executable, "-m", "deploy.loadtest.sending.studio_host", threshold.address]
         self._child = child = Child("studio", command, log=self._log_file)
         child.start()
-        self._connection = connection = threshold.accept(child.running)
+        connection = threshold.accept(child.running)
         child.wait_ready(lambda: connection is not None and connection.poll(), _WARM_S)
         try:
             assert connection is not None  # noqa: S101 - else it would not be ready
             connection.recv()
         except EOFError as error:
             raise ServiceFailed(f"the Studio ended before it was ready:\n{tail(self._log_file)}") from error
-        threading.Thread(target=self._write, name="to-studio", daemon=True).start()
-        threading.Thread(target=self._read, name="from-studio", daemon=True).start()
+        for work in (self._write, self._read):
+            threading.Thread(target=self._until_hung_up, args=(work, connection), daemon=True).start()
 
     @property
     def system(self) -> tuple[int, ...]:
@@ -68,27 +69,26 @@ class InProcessDriver:
 
     def close(self) -> None:
         """End the Studio."""
+        self._closing = True
         if self._child is not None:
             self._queue.put(None)
             self._child.stop(_CLOSE_S)
 
-    def _write(self) -> None:
-        connection = self._connection
-        assert connection is not None  # noqa: S101 - `warm` made it
+    def _write(self, connection: Connection) -> None:
         while (event := self._queue.get()) is not None:
-            try:
-                connection.send(event)
-            except OSError:
-                log.exception("event %d cannot be handed to the Studio", event.number)
-                return
+            connection.send(event)
             self._out += 1
 
-    def _read(self) -> None:
-        connection = self._connection
-        assert connection is not None  # noqa: S101 - `warm` made it
+    def _read(self, connection: Connection) -> None:
         while True:
-            try:
-                seen: Observation = connection.recv()
-            except (EOFError, OSError):
-                return
+            seen: Observation = connection.recv()
             self._report(seen)
+
+    def _until_hung_up(self, work: Callable[[Connection], None], connection: Connection) -> None:
+        try:
+            work(connection)
+        except (EOFError, OSError):
+            if not self._closing:
+                # Nothing would be answered any more. The parent shows the end of the log.
+                log.critical("the Studio has gone:\n%s", tail(self._log_file))
+                os._exit(1)

@@ -17,13 +17,15 @@ from consumers.reader import Visible
 from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
 from consumers.shell import kafka_internals
+from consumers.shell.access import AccessRefused, require_access
 from deploy.loadtest.measuring.observations import Answer, Letter, Observation
 from deploy.loadtest.sending.answers import is_ours, letter_seen, result_seen
 from deploy.loadtest.sending.child import calm, connect, listen
 from deploy.loadtest.sending.wire import Outbox
 
 _POLL_MS = 100
-_FETCH_WAIT_MS = 500
+#: The embedded Kafka lets a fetch wait that long even if a result comes meanwhile; the real one answers at once.
+_FETCH_WAIT_MS = 25
 
 
 class Receiver:
@@ -99,7 +101,8 @@ def main(address: str, namespace: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     connection = connect(address)
     outbox = Outbox(connection)
-    receiver = Receiver(ConsumerSettings(), namespace, outbox.put)
+    settings = ConsumerSettings()
+    receiver = Receiver(settings, namespace, outbox.put)
     listen(connection, receiver.stop)
     outbox.start()
 
@@ -107,8 +110,9 @@ def main(address: str, namespace: str) -> None:
         outbox.ready = True
 
     try:
+        require_access(settings)
         receiver.run(ready)
-    except KafkaError as error:
+    except (KafkaError, AccessRefused) as error:
         sys.exit(f"results cannot be read: {error}")
     finally:
         outbox.close()
