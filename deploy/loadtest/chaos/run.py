@@ -98,10 +98,10 @@ class Chaos:
                     world.scene,
                     self._faults,
                     options.seed,
-                    options.events,
-                    lambda: watch.answered,
-                    time.monotonic,
-                    self._view.mark,
+                    events=options.events,
+                    answered=lambda: watch.answered,
+                    clock=time.monotonic,
+                    report=self._view.mark,
                 )
                 try:
                     self._until_answered(world, sender, watch, conductor)
