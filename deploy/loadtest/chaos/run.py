@@ -17,11 +17,12 @@ from deploy.loadtest.chaos.report import ChaosReport
 from deploy.loadtest.chaos.sending import Sender
 from deploy.loadtest.chaos.view import ChaosView, Moment
 from deploy.loadtest.chaos.watch import Watch
-from deploy.loadtest.chaos.world import CATALOG, RECIPE, World
+from deploy.loadtest.chaos.world import RECIPE, World
 from deploy.loadtest.faults.conductor import Conductor
 from deploy.loadtest.faults.program import program
 from deploy.loadtest.judging.ledger import Ledger, object_faults, offset_faults
 from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.system.recipes import CATALOG
 from deploy.loadtest.workload.photos import photo_name
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic
