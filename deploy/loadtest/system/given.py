@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,9 +15,8 @@ from consumers.settings import ConsumerSettings
 from deploy.errors import DeployError
 from deploy.loadtest.faults.scene import Scene
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
-from deploy.loadtest.system.interface import System
 from deploy.loadtest.system.local import LocalSystem
-from deploy.loadtest.system.photos import photo_hosting
+from deploy.loadtest.system.photos import FewPhotos, MakePhotos
 from deploy.loadtest.system.recipes import recipe_names
 from deploy.loadtest.system.services import settings_of
 from deploy.loadtest.workload.planned import PhotoSource
@@ -31,17 +30,22 @@ _PREFIX = "VITRINE_CONSUMERS_"
 _TIMEOUT_S = 10.0
 
 
-def open_system(options: RunOptions, report: Report, folder: Path) -> AbstractContextManager[System]:
-    """The system that the options mean: given where they name a Kafka or a Serve that runs already, else our own."""
+def open_system(
+    options: RunOptions, report: Report, folder: Path, make_photos: MakePhotos = FewPhotos
+) -> "LocalSystem | GivenSystem":
+    """The system that the options mean: given where they name a Kafka or a Serve that runs already, else our own.
+
+    To be used as a context manager. `folder` takes logs and data.
+    """
     if options.bootstrap or options.serve_url:
-        return GivenSystem(options, report, folder=folder)
-    return LocalSystem(options, report, folder=folder)
+        return GivenSystem(options, report, make_photos=make_photos)
+    return LocalSystem(options, report, folder=folder, make_photos=make_photos)
 
 
 class GivenSystem:
     """`System` where everything runs already, for the length of a block."""
 
-    def __init__(self, options: RunOptions, report: Report, *, folder: Path) -> None:
+    def __init__(self, options: RunOptions, report: Report, *, make_photos: MakePhotos = FewPhotos) -> None:
         """Looks whether all is there; nothing is started yet.
 
         Raises:
@@ -55,19 +59,18 @@ class GivenSystem:
         if options.driver is DriverKind.KAFKA:
             _require_topics(self._settings)
         self.recipes: Sequence[str] = self._recipes()
-        host, port = _photo_address(options, DeploySettings().loadtest_photos)
-        self._photos = photo_hosting(options, folder / "photos", host=host, port=port)
+        self._photos = make_photos(*_photo_address(options, DeploySettings().loadtest_photos))
         self.photos: PhotoSource = self._photos
 
     def __enter__(self) -> Self:
-        self._photos.__enter__()
+        self._photos.start()
         self._report("photos", f"ready; VITRINE_SERVE_FETCH_ALLOW of Serve must name {self._photos.origin}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._photos.__exit__(kind, error, trace)
+        self._photos.stop()
 
     def _recipes(self) -> Sequence[str]:
         if self._options.serve_url is None:

@@ -10,7 +10,7 @@ from consumers.settings import ConsumerSettings
 from deploy.errors import DeployError, ServiceFailed
 from deploy.loadtest.faults.scene import Part, Scene
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
-from deploy.loadtest.system.photos import PhotoHosting, photo_hosting
+from deploy.loadtest.system.photos import LOOPBACK, FewPhotos, MakePhotos
 from deploy.loadtest.system.recipes import merged_catalog, recipe_names
 from deploy.loadtest.system.services import RETRY_TOPICS, Plan, Services
 from deploy.loadtest.workload.planned import PhotoSource
@@ -48,7 +48,9 @@ class LocalSystem:
     For the length of a block; use it from the main thread.
     """
 
-    def __init__(self, options: RunOptions, report: Report, *, folder: Path) -> None:
+    def __init__(
+        self, options: RunOptions, report: Report, *, folder: Path, make_photos: MakePhotos = FewPhotos
+    ) -> None:
         """`folder` takes logs and data; what an earlier run left there is removed. Nothing is started yet.
 
         Raises:
@@ -63,7 +65,7 @@ class LocalSystem:
         serving = ServeSettings()
         self._catalog = merged_catalog(folder / "catalog", serving)
         self.recipes: Sequence[str] = recipe_names(self._catalog, serving)
-        self._photos = photo_hosting(options, folder / "photos")
+        self._photos = make_photos(LOOPBACK, 0)
         self.photos: PhotoSource = self._photos
         self._stack = ExitStack()
         self._released = False
@@ -78,7 +80,7 @@ class LocalSystem:
 
     def __enter__(self) -> Self:
         try:
-            self._stack.enter_context(self._photos)
+            self._start_photos()
             self._services = self._stack.enter_context(Services(self._plan(), self._report, self._folder))
             self.env = self._environment()
             if self._options.mode is not Mode.BACKLOG:
@@ -93,6 +95,12 @@ class LocalSystem:
     ) -> None:
         self._stack.close()
 
+    def _start_photos(self) -> None:
+        self._report("photos", "starting")
+        self._stack.callback(self._photos.stop)
+        self._photos.start()
+        self._report("photos", "ready")
+
     def _plan(self) -> Plan:
         options, faulty = self._options, self._options.chaos is not None
         with_kafka = options.driver is DriverKind.KAFKA
@@ -102,7 +110,7 @@ class LocalSystem:
             store=options.store,
             serve=options.driver is not DriverKind.INPROCESS,
             topics=_topics(DeploySettings().partitions),
-            serve_env=self._serving(self._photos),
+            serve_env=self._serving(),
         )
         return Plan(
             choice=choice,
@@ -112,8 +120,8 @@ class LocalSystem:
             seed=options.seed,
         )
 
-    def _serving(self, photos: PhotoHosting) -> dict[str, str]:
-        allowed = (*ServeSettings().fetch_allow, photos.origin)
+    def _serving(self) -> dict[str, str]:
+        allowed = (*ServeSettings().fetch_allow, self._photos.origin)
         return {
             "VITRINE_SERVE_FETCH_ALLOW": ",".join(allowed),
             "VITRINE_SERVE_CATALOG_DIR": str(self._catalog.absolute()),

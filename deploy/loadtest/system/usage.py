@@ -44,8 +44,7 @@ def parse_stat(text: str) -> Process | None:
 
 def all_processes() -> list[Process]:
     """Everything that runs on this machine."""
-    pids = [name for name in os.listdir("/proc") if name.isdigit()]
-    return [one for one in map(_process, pids) if one is not None]
+    return [one for entry in _PROC.iterdir() if entry.name.isdigit() and (one := _process(entry.name)) is not None]
 
 
 def _process(pid: str) -> Process | None:
