@@ -297,7 +297,7 @@ def test_missing_topics_are_told_with_the_command_that_makes_them(
     monkeypatch.setattr(
         given,
         "check_topics",
-        lambda _, topics: [TopicCheck(topic=name, wanted=1, found=1 if "new" in name else None) for name in topics],
+        lambda _, topics, __: [TopicCheck(topic=name, wanted=1, found=1 if "new" in name else None) for name in topics],
     )
     with pytest.raises(DeployError, match=r"listings\.dead: vitrine topics --create --bootstrap k:9"):
         open_system(replace(OPTIONS, bootstrap="k:9092"), quiet, tmp_path)

@@ -1,6 +1,7 @@
 """The consumers of a run: real processes, started, frozen, killed and replaced."""
 
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,18 +30,24 @@ class ConsumerCrew:
         self._killed: set[str] = set()
         self._starting: set[str] = set()
         self._started = 0
+        # A conductor and whoever replaces the dead may start one at the same time.
+        self._lock = threading.Lock()
 
     def start(self) -> str:
         """Start one more."""
-        self._started += 1
-        own = {name: value.format(self._started) for name, value in self._named.items()}
-        worker = Consumer(self._folder, {**self._env, **own}, self._settings, number=self._started)
-        # It is ours before it runs: one that fails half-way has a process too.
-        self._starting.add(worker.name)
-        self._workers[worker.name] = worker
+        with self._lock:
+            self._started += 1
+            worker = self._make(self._started)
+            # It is ours before it runs: one that fails half-way has a process too.
+            self._starting.add(worker.name)
+            self._workers[worker.name] = worker
         worker.start()
         self._starting.discard(worker.name)
         return worker.name
+
+    def _make(self, number: int) -> Consumer:
+        own = {name: value.format(number) for name, value in self._named.items()}
+        return Consumer(self._folder, {**self._env, **own}, self._settings, number=number)
 
     def working(self) -> Sequence[str]:
         """Those that run and were not asked to stop."""

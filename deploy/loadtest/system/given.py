@@ -127,7 +127,8 @@ def _environment(options: RunOptions) -> dict[str, str]:
 
 def _require_topics(settings: ConsumerSettings) -> None:
     wanted = dict.fromkeys((*settings.topics, settings.results_topic, settings.dead_topic), 1)
-    missing = [check.topic for check in check_topics(settings.bootstrap, wanted) if check.problem]
+    version = settings.client().get("api_version")
+    missing = [check.topic for check in check_topics(settings.bootstrap, wanted, version) if check.problem]
     if missing:
         raise DeployError(
             f"Kafka at {settings.bootstrap} has no topic {', '.join(missing)}: "

@@ -83,6 +83,7 @@ class Services:
         self._all.enter_context(self._fronts)
         self._all.callback(self._stack.stop)
         self._stack.start()
+        self._behind_front(self.endpoints)
         self.crew = ConsumerCrew(self.folder / "consumers", self.consumers_env, self._settings, named=self.plan.named)
         self._all.callback(self.crew.stop)
 
