@@ -37,8 +37,8 @@ from serve.settings import ServeSettings
 from serve.studio import build_studio
 from tests.support.servers import missing
 
-PATIENCE_S = 60.0
-EVENTS = 300
+PATIENCE_S = 240.0
+EVENTS = 200
 
 
 def quiet(_service: str, _phase: str) -> None: ...
