@@ -34,4 +34,10 @@ class DeploySettings(BaseSettings):
     stop_timeout_s: float = Field(
         default=35, ge=0, description="Seconds a local service may take to stop before it is killed."
     )
+    loadtest_photos: str | None = Field(
+        default=None,
+        pattern=r"^[^:/\s]+:\d{1,5}$",
+        description="HOST:PORT on which a load test of given services serves its photos, as Serve's nodes reach it and "
+        "`VITRINE_SERVE_FETCH_ALLOW` there names it; without it the address that faces them, and any port.",
+    )
     debug: bool = Field(default=False, description="Show the Python stack of errors on the command line.")

@@ -9,8 +9,8 @@ from typing import Self
 class PhotoServer:
     """Serves the photos given to it from memory; everything else is a 404."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        """`host`: the address of this machine to listen on."""
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """`host`: the address of this machine to listen on; `port`: 0 takes a free one."""
         self._photos: dict[str, tuple[bytes, str]] = {}
         photos = self._photos
 
@@ -28,7 +28,7 @@ class PhotoServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """The demo's screen is for other things."""
 
-        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self._server = ThreadingHTTPServer((host, port), Handler)
         self._host = host
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="photo-server", daemon=True)

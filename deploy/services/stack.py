@@ -83,6 +83,10 @@ def _quiet(_service: str, _phase: str) -> None:
     """Report nothing."""
 
 
+def _as_they_are(endpoints: Endpoints) -> Endpoints:
+    return endpoints
+
+
 class Stack:
     """The services of a choice, with their logs and data in `state_dir`.
 
@@ -101,7 +105,9 @@ class Stack:
         report: Report = _quiet,
         settings: DeploySettings | None = None,
         leash: bool = True,
+        told_to_serve: Callable[[Endpoints], Endpoints] = _as_they_are,
     ) -> None:
+        """`told_to_serve`: what Serve is told of the services before it, where something stands in between."""
         self.choice = choice
         self.state_dir = state_dir
         self.endpoints = Endpoints()
@@ -109,6 +115,7 @@ class Stack:
         self._report = report
         self._settings = settings or DeploySettings()
         self._leash = leash
+        self._told_to_serve = told_to_serve
 
     def start(self) -> Endpoints:
         """Start all; where one fails or Ctrl-C comes, stop those that were started and raise."""
@@ -162,7 +169,7 @@ class Stack:
     def _serve(self) -> Service | None:
         if not self.choice.serve:
             return None
-        env = {**serve_env(self.endpoints, self.state_dir), **self.choice.serve_env}
+        env = {**serve_env(self._told_to_serve(self.endpoints), self.state_dir), **self.choice.serve_env}
         if self.choice.ray_address:
             given = self._given_ray(self.choice.ray_address)
             given.env |= env

@@ -1,19 +1,23 @@
 """The conductor strikes in the middle of work, heals what it struck, and does the same again with the same seed."""
 
 import random
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.errors import DeployError
+from deploy.errors import DeployError, ServiceFailed
+from deploy.loadtest.faults.backstage import Backstage
 from deploy.loadtest.faults.cluster import office
-from deploy.loadtest.faults.conductor import Conductor, Phase
-from deploy.loadtest.faults.kinds import Fault, FreezeConsumer, KillConsumer
+from deploy.loadtest.faults.conductor import Conductor, Phase, TimedConductor
+from deploy.loadtest.faults.kinds import Fault, FreezeConsumer, KillBroker, KillConsumer
 from deploy.loadtest.faults.program import FAULTS, program
-from deploy.loadtest.faults.scene import Scene
+from deploy.loadtest.faults.scene import Part, Scene, absent
+from deploy.loadtest.faults.store_kinds import CutStore
+from deploy.loadtest.faults.timeline import Strike
 from deploy.loadtest.proxy.toxics import Toxic
 
 EVENTS = 400
@@ -25,7 +29,7 @@ class Everything:
 
     story: list[str] = field(default_factory=list)
     workers: set[str] = field(default_factory=lambda: {"worker-1", "worker-2", "worker-3"})
-    frozen: set[str] = field(default_factory=set)
+    frozen: set[str | int] = field(default_factory=set)
     fallen: set[int] = field(default_factory=set)
     pids: list[int] = field(default_factory=lambda: [11, 12])
     toxics: list[str] = field(default_factory=list)
@@ -49,12 +53,12 @@ class Everything:
             assert not self.fallen, "two brokers at a time would leave no majority"
             self.fallen.add(whom)
 
-    def freeze(self, name: str) -> None:
-        self.story.append(f"freeze {name}")
-        self.frozen.add(name)
+    def freeze(self, whom: str | int) -> None:
+        self.story.append(f"freeze {whom}")
+        self.frozen.add(whom)
 
-    def thaw(self, name: str) -> None:
-        self.frozen.remove(name)
+    def thaw(self, whom: str | int) -> None:
+        self.frozen.remove(whom)
 
     def ask_to_stop(self, name: str) -> None:
         self.story.append(f"ask {name}")
@@ -83,6 +87,13 @@ class Everything:
         self.story.append(f"kill replica {pid}")
         self.pids.remove(pid)
 
+    def freeze_replica(self, pid: int) -> None:
+        assert pid in self.pids
+        self.freeze(pid)
+
+    def thaw_replica(self, pid: int) -> None:
+        self.thaw(pid)
+
     def redeploy(self) -> None:
         self.story.append("redeploy")
         self.pids.clear()
@@ -95,6 +106,9 @@ class Everything:
         self.cut = True
 
     def deny(self) -> None:
+        self.disable()
+
+    def throttle(self) -> None:
         self.disable()
 
     def add(self, toxic: Toxic) -> None:
@@ -122,7 +136,9 @@ class Clock:
 
 
 def conductor(world: Everything, clock: Clock, faults: list[Fault], seed: int = 1, events: int = EVENTS) -> Conductor:
-    return Conductor(world.scene(), faults, seed, events, lambda: clock.answered, lambda: clock.now)
+    return Conductor(
+        world.scene(), faults, seed, events=events, answered=lambda: clock.answered, clock=lambda: clock.now
+    )
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
@@ -245,6 +261,78 @@ def test_faults_by_name() -> None:
     assert [fault.name for fault in chosen] == ["kill_broker", "cut_store"]
     with pytest.raises(DeployError, match="no fault 'rain'"):
         program("rain", 1, transactional=False)
+
+
+def timed(world: Everything, clock: Clock, strikes: list[Strike], began: float = 100.0) -> TimedConductor:
+    return TimedConductor(world.scene(), strikes, 1, clock=lambda: clock.now, began=began)
+
+
+def test_a_timed_fault_comes_at_its_time_whatever_is_answered() -> None:
+    world, clock = Everything(), Clock(now=90.0)
+    running = timed(world, clock, [Strike(5.0, CutStore(seconds=3.0))])
+    for now, on in ((104.9, False), (105.0, True), (107.9, True), (108.0, False)):
+        clock.now = now
+        running.tick()
+        assert world.cut is on
+        assert (running.now_on == "cut_store") is on
+    assert running.done
+    assert [(mark.phase, mark.at_s) for mark in running.marks] == [(Phase.STRIKE, 5.0), (Phase.HEAL, 8.0)]
+
+
+def test_a_fault_that_is_due_while_another_is_on_comes_late_and_says_so() -> None:
+    world, clock = Everything(), Clock(now=100.0)
+    running = timed(world, clock, [Strike(1.0, CutStore(seconds=10.0)), Strike(4.0, KillConsumer())])
+    clock.now = 101.0
+    running.tick()
+    clock.now = 106.0
+    running.tick()
+    assert running.now_on == "cut_store"
+    for clock.now in (111.0, 112.0):
+        running.tick()
+    assert running.now_on == "kill_consumer"
+    assert running.healed == 1
+    assert "8 s late, after cut_store" in running.marks[-1].what
+    assert "late" not in running.marks[0].what
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.floats(0, 300), st.sampled_from(FAULTS)), max_size=8), st.integers(1, 40))
+def test_timed_faults_all_come_none_early_one_at_a_time(planned: list[tuple[float, Fault]], step: int) -> None:
+    world, clock = Everything(), Clock(now=100.0)
+    strikes = [Strike(at, fault) for at, fault in sorted(planned, key=lambda one: one[0])]
+    running = timed(world, clock, strikes)
+    while not running.done:
+        assert clock.now < 100 + 300 + len(strikes) * (30 + 2 * step) + step
+        clock.now += step
+        assert running.now_on or world.well
+        running.tick()
+    assert world.well
+    struck = [mark for mark in running.marks if mark.phase is Phase.STRIKE]
+    assert [mark.fault for mark in struck] == [strike.fault.name for strike in strikes]
+    assert all(mark.at_s >= strike.at_s for mark, strike in zip(struck, strikes, strict=True))
+
+
+def test_a_conductor_of_its_own_thread_heals_in_the_end() -> None:
+    world, clock = Everything(), Clock(now=200.0)
+    running = timed(world, clock, [Strike(1.0, CutStore())])
+    with Backstage(running) as stage:
+        for _ in range(200):
+            if running.now_on:
+                break
+            time.sleep(0.05)
+        assert world.cut
+        stage.check()
+    assert world.well
+    assert running.done
+
+
+def test_a_fault_that_goes_wrong_is_told() -> None:
+    world, clock = Everything(), Clock(now=200.0)
+    scene = replace(world.scene(), brokers=absent(Part.BROKERS))
+    running = TimedConductor(scene, [Strike(1.0, KillBroker())], 1, clock=lambda: clock.now, began=0.0)
+    with pytest.raises(ServiceFailed, match="no brokers"), Backstage(running):
+        time.sleep(1)
+    assert not running.now_on
 
 
 @pytest.mark.parametrize(("key", "partition"), [("", 0), ("hello", 22), ("vitrine", 39), ("größe-😀", 21)])

@@ -234,6 +234,19 @@ def test_a_store_that_denies_answers_403_to_every_method(echo_port: int) -> None
             assert echoed(plain, b"hello") == b"hello"
 
 
+def test_a_throttled_store_says_slow_down(echo_port: int) -> None:
+    with StoreFront(echo_port) as front:
+        front.deny()
+        front.throttle()
+        client = s3_client(f"http://127.0.0.1:{front.port}", "key", "secret", "us-east-1")
+        with pytest.raises(ClientError, match="SlowDown") as caught:
+            client.put_object(Bucket="b", Key="k", Body=b"x" * 100_000)
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        front.reset()
+        with closing(socket.create_connection(("127.0.0.1", front.port), timeout=PATIENCE_S)) as plain:
+            assert echoed(plain, b"hello") == b"hello"
+
+
 def test_toxicity_is_a_share_of_the_connections(proxy: Proxy) -> None:
     proxy.add(Toxic(effect=LimitData(bytes=0), toxicity=0.5))
     fates = []

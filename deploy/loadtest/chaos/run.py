@@ -17,12 +17,13 @@ from deploy.loadtest.chaos.report import ChaosReport
 from deploy.loadtest.chaos.sending import Sender
 from deploy.loadtest.chaos.view import ChaosView, Moment
 from deploy.loadtest.chaos.watch import Watch
-from deploy.loadtest.chaos.world import CATALOG, World
+from deploy.loadtest.chaos.world import World
 from deploy.loadtest.faults.conductor import Conductor
 from deploy.loadtest.faults.program import program
 from deploy.loadtest.judging.ledger import Ledger
 from deploy.loadtest.judging.objects import object_faults, offset_faults
 from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.system.recipes import CATALOG
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic
@@ -98,10 +99,10 @@ class Chaos:
                     world.scene,
                     self._faults,
                     options.seed,
-                    options.events,
-                    lambda: watch.answered,
-                    time.monotonic,
-                    self._view.mark,
+                    events=options.events,
+                    answered=lambda: watch.answered,
+                    clock=time.monotonic,
+                    report=self._view.mark,
                 )
                 try:
                     self._until_answered(world, sender, watch, conductor)

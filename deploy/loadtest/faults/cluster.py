@@ -1,5 +1,6 @@
 """The brokers of a run, and who of them holds which office."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from kafka.errors import KafkaError
 from consumers.settings import ConsumerSettings
 from deploy.errors import ServiceFailed
 from deploy.services.kafka_real import RealKafka
+from deploy.services.processes import send_signal
 
 _OFFSETS = "__consumer_offsets"
 _TRANSACTIONS = "__transaction_state"
@@ -29,18 +31,38 @@ class Cluster:
         self._kafka = kafka
         self._settings = settings
         self._transactional_ids = transactional_ids
+        self._fallen: set[int] = set()
 
     def nodes(self) -> Sequence[int]:
         """Their numbers, from 1."""
         return range(1, len(self._kafka.processes()) + 1)
 
+    @property
+    def fallen(self) -> frozenset[int]:
+        """Those that were killed and are not back yet."""
+        return frozenset(self._fallen)
+
     def kill(self, node: int) -> None:
         """SIGKILL."""
+        self._fallen.add(node)
         self._kafka.kill(node)
 
     def restart(self, node: int) -> None:
         """Start it and wait until every copy is in sync: the next broker may only fall when all are there."""
         self._kafka.restart(node)
+        self._fallen.discard(node)
+        self._wait_in_sync(node)
+
+    def freeze(self, node: int) -> None:
+        """SIGSTOP."""
+        send_signal(self._kafka.processes()[node - 1], signal.SIGSTOP)
+
+    def thaw(self, node: int) -> None:
+        """SIGCONT, and wait until every copy is in sync."""
+        send_signal(self._kafka.processes()[node - 1], signal.SIGCONT)
+        self._wait_in_sync(node)
+
+    def _wait_in_sync(self, node: int) -> None:
         deadline = time.monotonic() + _SYNC_S
         while behind := self._behind():
             if time.monotonic() > deadline:

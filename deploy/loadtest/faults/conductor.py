@@ -1,13 +1,14 @@
-"""The time line: one fault after the other, each struck in the middle of work."""
+"""One fault after the other, each struck and healed, and a mark for either: when they come is told by subclasses."""
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from deploy.loadtest.faults.kinds import Fault
 from deploy.loadtest.faults.scene import Scene
+from deploy.loadtest.faults.timeline import Strike
 
 
 class Phase(StrEnum):
@@ -49,32 +50,31 @@ class _Struck:
     heal_at: float
 
 
-@dataclass(slots=True)
-class Conductor:
-    """Runs a program of faults. The next one comes when a quarter of its share is answered, or after `patience_s`."""
+class Conducting:
+    """Strikes and heals, one fault at a time. Times of the marks count from `began`, by `clock`."""
 
-    scene: Scene
-    faults: Sequence[Fault]
-    seed: int
-    #: Events of the whole run: each fault gets its share of what is left.
-    events: int
-    #: How many are answered by now.
-    answered: Callable[[], int]
-    clock: Callable[[], float]
-    report: Callable[[Mark], None] = lambda _: None
-    patience_s: float = 30.0
-    marks: list[Mark] = field(default_factory=list)
-    _chance: random.Random = field(init=False)
-    _next: int = 0
-    _struck: _Struck | None = None
-    _began: float = field(init=False)
-    #: When the last fault was healed, and how many events were answered then.
-    _quiet_since: tuple[float, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._chance = random.Random(self.seed)  # noqa: S311 - a game of chance
-        self._began = self.clock()
-        self._quiet_since = (self._began, 0)
+    def __init__(
+        self,
+        scene: Scene,
+        faults: Sequence[Fault],
+        seed: int,
+        *,
+        clock: Callable[[], float],
+        began: float,
+        answered: Callable[[], int] = lambda: 0,
+        report: Callable[[Mark], None] = lambda _: None,
+    ) -> None:
+        """`seed` decides whom faults hit; `answered` tells how many events are by now."""
+        self.scene = scene
+        self.faults = faults
+        self.clock = clock
+        self.began = began
+        self.answered = answered
+        self.report = report
+        self.marks: list[Mark] = []
+        self._chance = random.Random(seed)  # noqa: S311 - a game of chance
+        self._next = 0
+        self._struck: _Struck | None = None
 
     @property
     def healed(self) -> int:
@@ -84,7 +84,8 @@ class Conductor:
     @property
     def now_on(self) -> str | None:
         """The fault that is on."""
-        return self._struck.fault.name if self._struck else None
+        struck = self._struck
+        return struck.fault.name if struck else None
 
     @property
     def done(self) -> bool:
@@ -92,16 +93,91 @@ class Conductor:
         return self.healed == len(self.faults)
 
     def tick(self) -> None:
-        """Strike or heal, if it is time."""
+        """Strike or heal, if it is time; returns when that is done, which may take a minute."""
         now = self.clock()
         if self._struck is not None:
             if now >= self._struck.heal_at:
                 self.heal()
+        elif self._next < len(self.faults) and self._due(now):
+            self._strike()
+
+    def _due(self, now: float) -> bool:
+        """Whether the next fault shall strike."""
+        raise NotImplementedError
+
+    def _note(self) -> str:
+        """What is to be said of the fault that strikes now, beside whom it hit."""
+        return ""
+
+    def _strike(self) -> None:
+        note = self._note()
+        fault = self.faults[self._next]
+        # Noted before it is tried: half a strike must be healed too.
+        self._struck = struck = _Struck(fault, "", float("inf"))
+        self._next += 1
+        before = self.clock()
+        struck.whom = fault.strike(self.scene, self._chance)
+        struck.heal_at = self.clock() + fault.hold_s(self.scene)
+        self._mark(fault, Phase.STRIKE, f"{struck.whom}{note}", before)
+
+    def heal(self) -> None:
+        """Heal what is on, now."""
+        struck = self._struck
+        if struck is None:
             return
+        before = self.clock()
+        try:
+            what = struck.fault.heal(self.scene, struck.whom)
+        finally:
+            self._struck = None
+        self._healed()
+        self._mark(struck.fault, Phase.HEAL, what, before)
+
+    def _healed(self) -> None:
+        """A fault is over."""
+
+    def _mark(self, fault: Fault, phase: Phase, what: str, before: float) -> None:
+        mark = Mark(
+            at_s=before - self.began,
+            took_s=self.clock() - before,
+            fault=fault.name,
+            phase=phase,
+            what=what,
+            answered=self.answered(),
+        )
+        self.marks.append(mark)
+        self.report(mark)
+
+
+class Conductor(Conducting):
+    """By progress: the next fault comes when a quarter of its share is answered, or after `patience_s`."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        faults: Sequence[Fault],
+        seed: int,
+        *,
+        events: int,
+        answered: Callable[[], int],
+        clock: Callable[[], float],
+        report: Callable[[Mark], None] = lambda _: None,
+        patience_s: float = 30.0,
+    ) -> None:
+        """`events` of the whole run: each fault gets its share of what is left."""
+        super().__init__(scene, faults, seed, clock=clock, began=clock(), answered=answered, report=report)
+        self.events = events
+        self.patience_s = patience_s
+        #: When the last fault was healed, and how many events were answered then.
+        self._quiet_since = (self.began, 0)
+
+    def _due(self, now: float) -> bool:
         since, before = self._quiet_since
         moved = self.answered() - before >= max(1, self._share // 4)
-        if self._next < len(self.faults) and (moved or now - since >= self.patience_s):
-            self._strike()
+        return moved or now - since >= self.patience_s
+
+    def _healed(self) -> None:
+        self._quiet_since = (self.clock(), self.answered())
 
     @property
     def _share(self) -> int:
@@ -115,34 +191,35 @@ class Conductor:
             return self.events
         return min(self.events, self._quiet_since[1] + max(2, self._share // (2 if self._struck is None else 1)))
 
-    def _strike(self) -> None:
-        fault = self.faults[self._next]
-        self._next += 1
-        # Noted before it is tried: half a strike must be healed too.
-        self._struck = struck = _Struck(fault, "", float("inf"))
-        before = self.clock()
-        struck.whom = fault.strike(self.scene, self._chance)
-        struck.heal_at = self.clock() + fault.hold_s(self.scene)
-        self._mark(fault, Phase.STRIKE, struck.whom, before)
 
-    def heal(self) -> None:
-        """Heal what is on, now."""
-        struck, self._struck = self._struck, None
-        if struck is None:
-            return
-        before = self.clock()
-        what = struck.fault.heal(self.scene, struck.whom)
-        self._quiet_since = (self.clock(), self.answered())
-        self._mark(struck.fault, Phase.HEAL, what, before)
+class TimedConductor(Conducting):
+    """By the clock: every strike at its time, or as soon as the one before it is healed; then the mark says so."""
 
-    def _mark(self, fault: Fault, phase: Phase, what: str, before: float) -> None:
-        mark = Mark(
-            at_s=before - self._began,
-            took_s=self.clock() - before,
-            fault=fault.name,
-            phase=phase,
-            what=what,
-            answered=self.answered(),
-        )
-        self.marks.append(mark)
-        self.report(mark)
+    def __init__(
+        self,
+        scene: Scene,
+        strikes: Sequence[Strike],
+        seed: int,
+        *,
+        clock: Callable[[], float],
+        began: float,
+        answered: Callable[[], int] = lambda: 0,
+        report: Callable[[Mark], None] = lambda _: None,
+    ) -> None:
+        """`began`: the moment of `clock` from which the times of the strikes count; it may lie ahead."""
+        faults = [strike.fault for strike in strikes]
+        super().__init__(scene, faults, seed, clock=clock, began=began, answered=answered, report=report)
+        self._times = [strike.at_s for strike in strikes]
+        self._free_at = float("-inf")
+
+    def _due(self, now: float) -> bool:
+        return now >= self.began + self._times[self._next]
+
+    def _note(self) -> str:
+        due = self.began + self._times[self._next]
+        if self._free_at <= due:
+            return ""
+        return f" ({self.clock() - due:.0f} s late, after {self.faults[self._next - 1].name})"
+
+    def _healed(self) -> None:
+        self._free_at = self.clock()

@@ -1,11 +1,12 @@
 """The consumers of a run: real processes, started, frozen, killed and replaced."""
 
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.services.consumer import Consumer
-from deploy.services.processes import alive, send_signal
+from deploy.services.processes import ProcessRecord, alive, send_signal
 from deploy.settings import DeploySettings
 
 #: What no other worker may have: its number stands for `{}`.
@@ -13,7 +14,10 @@ Named = Mapping[str, str]
 
 
 class ConsumerCrew:
-    """Workers of one group, each with a number that no other ever had. Use it from the main thread."""
+    """Workers of one group, each with a number that no other ever had.
+
+    They live no longer than the thread that started them (see `processes.Child`). Any thread may look at them.
+    """
 
     def __init__(self, folder: Path, env: Mapping[str, str], settings: DeploySettings, *, named: Named) -> None:
         """`named` holds variables in which `{}` stands for the worker's number."""
@@ -24,25 +28,44 @@ class ConsumerCrew:
         self._workers: dict[str, Consumer] = {}
         self._asked: set[str] = set()
         self._killed: set[str] = set()
+        self._starting: set[str] = set()
         self._started = 0
+        # A conductor and whoever replaces the dead may start one at the same time.
+        self._lock = threading.Lock()
 
     def start(self) -> str:
         """Start one more."""
-        self._started += 1
-        own = {name: value.format(self._started) for name, value in self._named.items()}
-        worker = Consumer(self._folder, {**self._env, **own}, self._settings, number=self._started)
-        self._workers[worker.name] = worker
+        with self._lock:
+            self._started += 1
+            worker = self._make(self._started)
+            # It is ours before it runs: one that fails half-way has a process too.
+            self._starting.add(worker.name)
+            self._workers[worker.name] = worker
         worker.start()
+        self._starting.discard(worker.name)
         return worker.name
+
+    def _make(self, number: int) -> Consumer:
+        own = {name: value.format(number) for name, value in self._named.items()}
+        return Consumer(self._folder, {**self._env, **own}, self._settings, number=number)
 
     def working(self) -> Sequence[str]:
         """Those that run and were not asked to stop."""
-        return [name for name, worker in self._workers.items() if worker.healthy() and name not in self._asked]
+        left_out = self._asked | self._starting
+        return [name for name, worker in self._all() if worker.healthy() and name not in left_out]
 
     def died(self) -> Sequence[str]:
         """Those that ended although nobody wanted it."""
-        wanted = self._asked | self._killed
-        return [name for name, worker in self._workers.items() if name not in wanted and not worker.healthy()]
+        wanted = self._asked | self._killed | self._starting
+        return [name for name, worker in self._all() if name not in wanted and not worker.healthy()]
+
+    def records(self) -> list[ProcessRecord]:
+        """The processes of all that were ever started; some have ended."""
+        return [record for _, worker in self._all() for record in worker.processes()]
+
+    def _all(self) -> list[tuple[str, Consumer]]:
+        # A copy: another thread may start one meanwhile.
+        return list(self._workers.items())
 
     def replace(self, name: str) -> str:
         """Start another one for a worker that died, as a supervisor would."""

@@ -1,11 +1,16 @@
-"""Faults, each a small value: `strike` does the harm and says to whom, `heal` mends it `hold_s` later."""
+"""Faults, each a small value: `strike` does the harm and says to whom, `heal` mends it `hold_s` later.
+
+Those of the object store stand in `store_kinds`.
+"""
 
 import random
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from deploy.loadtest.faults.scene import Scene
-from deploy.loadtest.proxy.toxics import Bandwidth, Latency, ResetPeer, Stream, Toxic
+from deploy.loadtest.faults.scene import Part, Scene
+
+_PAST_SESSION_S = 4.0
+_NOBODY = "nobody, no replica ran"
 
 
 class Fault(Protocol):
@@ -14,6 +19,7 @@ class Fault(Protocol):
     name: ClassVar[str]
     #: Whether there is anything to disturb without transactional delivery.
     transactional: ClassVar[bool]
+    part: ClassVar[Part]
 
     def hold_s(self, scene: Scene) -> float:
         """How long it lasts."""
@@ -29,7 +35,7 @@ class Fault(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
+class Held:
     """What most faults share."""
 
     transactional: ClassVar[bool] = False
@@ -45,10 +51,11 @@ class _Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KillConsumer(_Held):
+class KillConsumer(Held):
     """A worker crashes; later another one starts."""
 
     name: ClassVar[str] = "kill_consumer"
+    part: ClassVar[Part] = Part.CONSUMERS
     seconds: float = 2.0
 
     def strike(self, scene: Scene, chance: random.Random) -> str:
@@ -63,16 +70,17 @@ class KillConsumer(_Held):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreezeConsumer(_Held):
+class FreezeConsumer(Held):
     """A worker stands still until the group has given it up, and then goes on as if nothing had happened."""
 
     name: ClassVar[str] = "freeze_consumer"
-    #: Beyond the session timeout.
-    seconds: float = 4.0
+    part: ClassVar[Part] = Part.CONSUMERS
+    #: 0 stands for a little more than the session timeout.
+    seconds: float = 0.0
 
     def hold_s(self, scene: Scene) -> float:
-        """Past the session timeout."""
-        return scene.session_timeout_s + self.seconds
+        """Past the session timeout, unless somebody says otherwise."""
+        return self.seconds or scene.session_timeout_s + _PAST_SESSION_S
 
     def strike(self, scene: Scene, chance: random.Random) -> str:
         """SIGSTOP."""
@@ -87,10 +95,11 @@ class FreezeConsumer(_Held):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopConsumer(_Held):
+class StopConsumer(Held):
     """A worker is asked to stop; another one takes its place."""
 
     name: ClassVar[str] = "stop_consumer"
+    part: ClassVar[Part] = Part.CONSUMERS
     seconds: float = 3.0
 
     def strike(self, scene: Scene, chance: random.Random) -> str:
@@ -105,10 +114,11 @@ class StopConsumer(_Held):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddConsumer(_Held):
+class AddConsumer(Held):
     """One worker too many joins, and leaves again."""
 
     name: ClassVar[str] = "add_consumer"
+    part: ClassVar[Part] = Part.CONSUMERS
     seconds: float = 6.0
 
     def strike(self, scene: Scene, chance: random.Random) -> str:  # noqa: ARG002
@@ -122,10 +132,11 @@ class AddConsumer(_Held):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KillBroker(_Held):
+class KillBroker(Held):
     """A broker crashes and comes back."""
 
     name: ClassVar[str] = "kill_broker"
+    part: ClassVar[Part] = Part.BROKERS
     seconds: float = 8.0
 
     def strike(self, scene: Scene, chance: random.Random) -> str:
@@ -154,10 +165,32 @@ class KillGroupCoordinator(KillBroker):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MoveGroupCoordinator(_Held):
+class FreezeBroker(Held):
+    """A broker stands still until the others have given it up, and then goes on as if nothing had happened."""
+
+    name: ClassVar[str] = "freeze_broker"
+    part: ClassVar[Part] = Part.BROKERS
+    #: More than the brokers' session timeout, 3 s.
+    seconds: float = 8.0
+
+    def strike(self, scene: Scene, chance: random.Random) -> str:
+        """SIGSTOP."""
+        node = chance.choice(scene.brokers.nodes())
+        scene.brokers.freeze(node)
+        return str(node)
+
+    def heal(self, scene: Scene, whom: str) -> str:
+        """SIGCONT."""
+        scene.brokers.thaw(int(whom))
+        return f"broker {whom} is in sync"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveGroupCoordinator(Held):
     """The group gets another coordinator while all brokers run."""
 
     name: ClassVar[str] = "move_group_coordinator"
+    part: ClassVar[Part] = Part.BROKERS
 
     def strike(self, scene: Scene, chance: random.Random) -> str:  # noqa: ARG002
         """Elect another leader for the partition that holds the group."""
@@ -176,16 +209,17 @@ class KillTransactionCoordinator(KillBroker):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KillReplica(_Held):
+class KillReplica(Held):
     """A replica of Serve crashes with all that it works on."""
 
     name: ClassVar[str] = "kill_replica"
+    part: ClassVar[Part] = Part.SERVE
 
     def strike(self, scene: Scene, chance: random.Random) -> str:
         """SIGKILL."""
         pids = scene.serving.replicas()
         if not pids:
-            return "nobody, no replica ran"
+            return _NOBODY
         pid = chance.choice(pids)
         scene.serving.kill_replica(pid)
         return f"process {pid}"
@@ -197,10 +231,37 @@ class KillReplica(_Held):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedeployServe(_Held):
+class FreezeReplica(Held):
+    """A replica of Serve stands still with all that it works on, and goes on later."""
+
+    name: ClassVar[str] = "freeze_replica"
+    part: ClassVar[Part] = Part.SERVE
+    #: Less than Serve's health checks take to replace it.
+    seconds: float = 12.0
+
+    def strike(self, scene: Scene, chance: random.Random) -> str:
+        """SIGSTOP."""
+        pids = scene.serving.replicas()
+        if not pids:
+            return _NOBODY
+        pid = chance.choice(pids)
+        scene.serving.freeze_replica(pid)
+        return str(pid)
+
+    def heal(self, scene: Scene, whom: str) -> str:
+        """SIGCONT."""
+        if whom != _NOBODY:
+            scene.serving.thaw_replica(int(whom))
+        scene.serving.settle()
+        return "replicas are complete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedeployServe(Held):
     """A new version of Serve is rolled out."""
 
     name: ClassVar[str] = "redeploy_serve"
+    part: ClassVar[Part] = Part.SERVE
 
     def strike(self, scene: Scene, chance: random.Random) -> str:  # noqa: ARG002
         """Roll out."""
@@ -211,71 +272,3 @@ class RedeployServe(_Held):
         """Wait for the new ones."""
         scene.serving.settle()
         return "replicas are complete"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutStore(_Held):
-    """The object store is away."""
-
-    name: ClassVar[str] = "cut_store"
-    seconds: float = 8.0
-
-    def strike(self, scene: Scene, chance: random.Random) -> str:  # noqa: ARG002
-        """Cut all connections, refuse new ones."""
-        scene.store.disable()
-        return "all connections"
-
-    def heal(self, scene: Scene, whom: str) -> str:  # noqa: ARG002
-        """Take connections again."""
-        scene.store.reset()
-        return "connected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlowStore(_Held):
-    """The object store is slow, or loses connections."""
-
-    name: ClassVar[str] = "slow_store"
-    seconds: float = 10.0
-    toxics: tuple[Toxic, ...] = (
-        Toxic(effect=Latency(latency=400, jitter=300), stream=Stream.UPSTREAM),
-        Toxic(effect=Bandwidth(rate=100), stream=Stream.DOWNSTREAM),
-    )
-
-    def strike(self, scene: Scene, chance: random.Random) -> str:  # noqa: ARG002
-        """Put the toxics on."""
-        for toxic in self.toxics:
-            scene.store.add(toxic)
-        return ", ".join(toxic.title for toxic in self.toxics)
-
-    def heal(self, scene: Scene, whom: str) -> str:  # noqa: ARG002
-        """Take them away."""
-        scene.store.reset()
-        return "clean"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetStore(SlowStore):
-    """Every other connection to the object store is reset after a moment."""
-
-    name: ClassVar[str] = "reset_store"
-    seconds: float = 6.0
-    toxics: tuple[Toxic, ...] = (Toxic(effect=ResetPeer(timeout=100), toxicity=0.5),)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DenyStore(_Held):
-    """The object store finds the keys wrong: an error that is tried again much later, through the retry topics."""
-
-    name: ClassVar[str] = "deny_store"
-    seconds: float = 5.0
-
-    def strike(self, scene: Scene, chance: random.Random) -> str:  # noqa: ARG002
-        """403 to everybody."""
-        scene.store.deny()
-        return "all requests"
-
-    def heal(self, scene: Scene, whom: str) -> str:  # noqa: ARG002
-        """The keys are right again."""
-        scene.store.reset()
-        return "welcome"

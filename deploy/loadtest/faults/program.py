@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from deploy.errors import DeployError
 from deploy.loadtest.faults.kinds import (
     AddConsumer,
-    CutStore,
-    DenyStore,
     Fault,
+    FreezeBroker,
     FreezeConsumer,
+    FreezeReplica,
     KillBroker,
     KillConsumer,
     KillGroupCoordinator,
@@ -17,10 +17,9 @@ from deploy.loadtest.faults.kinds import (
     KillTransactionCoordinator,
     MoveGroupCoordinator,
     RedeployServe,
-    ResetStore,
-    SlowStore,
     StopConsumer,
 )
+from deploy.loadtest.faults.store_kinds import CutStore, DenyStore, ResetStore, SlowStore, ThrottleStore
 
 #: In the order in which a short program takes them: the widest cover first.
 FAULTS: tuple[Fault, ...] = (
@@ -38,6 +37,9 @@ FAULTS: tuple[Fault, ...] = (
     SlowStore(),
     ResetStore(),
     DenyStore(),
+    FreezeReplica(),
+    FreezeBroker(),
+    ThrottleStore(),
 )
 
 
@@ -48,19 +50,21 @@ def program(wanted: str, seed: int, *, transactional: bool) -> list[Fault]:
         DeployError: for a name that no fault has.
     """
     if not wanted.isdigit():
-        return [_named(name.strip()) for name in wanted.split(",") if name.strip()]
+        return [named(name.strip()) for name in wanted.split(",") if name.strip()]
     kinds = [fault for fault in FAULTS if transactional or not fault.transactional]
-    return _in_turn(kinds, int(wanted), random.Random(seed))  # noqa: S311 - a game of chance
+    return in_turn(kinds, int(wanted), random.Random(seed))  # noqa: S311 - a game of chance
 
 
-def _named(name: str) -> Fault:
+def named(name: str) -> Fault:
+    """The fault of this name; `DeployError` where there is none."""
     for fault in FAULTS:
         if fault.name == name:
             return fault
     raise DeployError(f"no fault {name!r}; there are {', '.join(fault.name for fault in FAULTS)}")
 
 
-def _in_turn(kinds: Sequence[Fault], count: int, chance: random.Random) -> list[Fault]:
+def in_turn(kinds: Sequence[Fault], count: int, chance: random.Random) -> list[Fault]:
+    """So many faults: all kinds before one comes twice, each time in another order."""
     chosen: list[Fault] = []
     while len(chosen) < count:
         turn = list(kinds[: count - len(chosen)])

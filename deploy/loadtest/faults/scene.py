@@ -2,9 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, NoReturn, Protocol
 
+from deploy.errors import DeployError
 from deploy.loadtest.proxy.toxics import Toxic
+
+
+class Part(StrEnum):
+    """What a fault disturbs."""
+
+    CONSUMERS = "consumers"
+    #: Three of them: with one there is no Kafka while it is away.
+    BROKERS = "brokers"
+    SERVE = "serve"
+    STORE = "store"
 
 
 class Crew(Protocol):
@@ -50,6 +62,14 @@ class Brokers(Protocol):
         """Bring a killed one back and wait until all copies of all partitions are in sync."""
         ...
 
+    def freeze(self, node: int) -> None:
+        """SIGSTOP."""
+        ...
+
+    def thaw(self, node: int) -> None:
+        """SIGCONT, and wait until all copies of all partitions are in sync."""
+        ...
+
     def group_coordinator(self) -> int:
         """The node that coordinates the consumers' group."""
         ...
@@ -72,6 +92,14 @@ class Serving(Protocol):
 
     def kill_replica(self, pid: int) -> None:
         """SIGKILL."""
+        ...
+
+    def freeze_replica(self, pid: int) -> None:
+        """SIGSTOP."""
+        ...
+
+    def thaw_replica(self, pid: int) -> None:
+        """SIGCONT, if Serve has not replaced it meanwhile."""
         ...
 
     def redeploy(self) -> None:
@@ -98,6 +126,10 @@ class StoreLine(Protocol):
         """Answer every request with 403, as a store whose keys have changed."""
         ...
 
+    def throttle(self) -> None:
+        """Answer every request with 503 SlowDown, as a store that has too much to do."""
+        ...
+
     def reset(self) -> None:
         """All as it should be."""
         ...
@@ -112,3 +144,16 @@ class Scene:
     serving: Serving
     store: StoreLine
     session_timeout_s: float
+
+
+class _Absent:
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise DeployError(f"this run has no {self._part} that could be disturbed")
+
+
+def absent(part: Part) -> Any:
+    """Stands for a part that a run does not have; `DeployError` for whoever disturbs it."""
+    return _Absent(part)

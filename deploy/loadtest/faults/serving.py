@@ -33,9 +33,20 @@ class RealServing:
 
     def kill_replica(self, pid: int) -> None:
         """SIGKILL, if it is still one of ours."""
+        self._signal(pid, signal.SIGKILL)
+
+    def freeze_replica(self, pid: int) -> None:
+        """SIGSTOP."""
+        self._signal(pid, signal.SIGSTOP)
+
+    def thaw_replica(self, pid: int) -> None:
+        """SIGCONT, if Serve has not replaced it meanwhile."""
+        self._signal(pid, signal.SIGCONT)
+
+    def _signal(self, pid: int, number: signal.Signals) -> None:
         for record in self._records():
             if record.pid == pid:
-                send_signal(record, signal.SIGKILL)
+                send_signal(record, number)
 
     def redeploy(self) -> None:
         """Start a rollout."""

@@ -1,31 +1,55 @@
-"""The door of the object store: a proxy before it, and a doorkeeper who refuses everybody when the keys are wrong."""
+"""The door of the object store: a proxy before it, and a doorkeeper who refuses everybody."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from deploy.loadtest.proxy.server import Proxy
 from deploy.loadtest.proxy.toxics import Toxic
 
-_DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
+
+class _Refusal(NamedTuple):
+    """An answer of S3 to whatever is asked."""
+
+    status: int
+    code: str
+    message: str
+
+    @property
+    def body(self) -> bytes:
+        return f'<?xml version="1.0"?><Error><Code>{self.code}</Code><Message>{self.message}</Message></Error>'.encode()
 
 
-class _Refusal(BaseHTTPRequestHandler):
-    """403 to whatever is asked, as S3 says it."""
+_DENIED = _Refusal(403, "AccessDenied", "Access Denied")
+_SLOW_DOWN = _Refusal(503, "SlowDown", "Please reduce your request rate.")
 
+
+class _Refuser(ThreadingHTTPServer):
+    """Refuses everybody."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.refusal = _DENIED
+
+
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: _Refuser
 
     def _refuse(self) -> None:
         # Read first: a client that is still sending would see a broken connection instead of the answer.
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(403)
+        refusal = self.server.refusal
+        self.send_response(refusal.status)
         self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(_DENIED)))
+        self.send_header("Content-Length", str(len(refusal.body)))
         self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(_DENIED)
+            self.wfile.write(refusal.body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _refuse  # noqa: N815 - the names that http.server looks for
 
@@ -39,8 +63,7 @@ class StoreFront:
     def __init__(self, store_port: int, *, seed: int = 0) -> None:
         self._store_port = store_port
         self._proxy = Proxy(store_port, seed=seed)
-        self._refuser = ThreadingHTTPServer(("127.0.0.1", 0), _Refusal)
-        self._refuser.daemon_threads = True
+        self._refuser = _Refuser()
         self._thread = threading.Thread(target=self._refuser.serve_forever, name="refuser", daemon=True)
 
     @property
@@ -58,6 +81,14 @@ class StoreFront:
 
     def deny(self) -> None:
         """Answer every request with 403, as a store whose keys have changed."""
+        self._refuse(_DENIED)
+
+    def throttle(self) -> None:
+        """Answer every request with 503 SlowDown, as a store that has too much to do."""
+        self._refuse(_SLOW_DOWN)
+
+    def _refuse(self, refusal: _Refusal) -> None:
+        self._refuser.refusal = refusal
         self._proxy.redirect(self._refuser.server_port)
 
     def reset(self) -> None:
