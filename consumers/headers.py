@@ -6,9 +6,13 @@ Kafka headers of the client cannot be null: a null header becomes empty, and `vi
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from pydantic_core import to_json
+
 from consumers.records import SourceRecord, TopicPartition
+from serve.schemas.clock import clock_name
 
 PREFIX = "vitrine-"
+MOMENTS = "moments"
 _TOPIC, _PARTITION, _OFFSET = "original-topic", "original-partition", "original-offset"
 _TIMESTAMP, _KEY, _NULLS = "original-timestamp", "original-key", "original-null-headers"
 
@@ -57,7 +61,14 @@ def origin_of(copy: SourceRecord, facts: Mapping[str, bytes]) -> SourceRecord:
         copy.value,
         tuple((name, None if name in nulls and not body else body) for name, body in own),
         int(facts[_TIMESTAMP]),
+        received_ns=copy.received_ns,
     )
+
+
+def moments(record: SourceRecord, published_ns: int) -> tuple[str, bytes]:
+    """The header by which a message says when its event came and when it went, in nanoseconds since 1970."""
+    told = {"clock": clock_name() or "", "consumed_ns": record.received_ns, "published_ns": published_ns}
+    return PREFIX + MOMENTS, to_json(told)
 
 
 def iso_time(seconds: float) -> str:

@@ -22,6 +22,8 @@ class SourceRecord(NamedTuple):
     timestamp_ms: int = 0
     #: Set for a record from a retry topic.
     retried: "Retried | None" = None
+    #: Nanoseconds since 1970 when the client handed it over; 0 where that is not known.
+    received_ns: int = 0
 
     @property
     def size(self) -> int:

@@ -61,12 +61,16 @@ class Pipeline:
         """Answer one event: from the index, by removal, or by work that begins within `timeout_s`."""
         event_id.set(item.event_id)
         deadline = asyncio.get_running_loop().time() + timeout_s
+        started_at = datetime.now(UTC)
         try:
             result = await self._answer(item, Caller(item.listing.tenant_id, deadline))
         except ServeError as error:
             self._metrics.event("error")
             log.warning("no answer", extra={"outcome": "error", "code": error.code, "reason": error.message})
             raise
+        # One that was known already says nothing of this try.
+        if result.started_at is not None:
+            result = result.model_copy(update={"started_at": started_at})
         self._metrics.event(result.outcome)
         log.info("answered", extra={"outcome": result.outcome, "code": result.code, "outputs": len(result.outputs)})
         return result

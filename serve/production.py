@@ -138,7 +138,7 @@ class Production:
                 photo.report.reject(photo.image_id, name, quality)
                 return
             with photo.noting("store", name):
-                photo.report.outputs.append(await self._store_and_record(photo, shot, planned, encoded, quality))
+                photo.report.stored(await self._store_and_record(photo, shot, planned, encoded, quality))
 
     async def _store_and_record(
         self, photo: Photo, shot: Shot, planned: PlannedShot, encoded: Encoded, quality: Quality
@@ -195,7 +195,7 @@ class Production:
             "variant": planned.variant.name,
             "adapted": photo.adapted(planned, record.width, record.height),
         }
-        photo.report.outputs.append(record.model_copy(update={**names, "quality": quality, "reused": True}))
+        photo.report.stored(record.model_copy(update={**names, "quality": quality, "reused": True}))
 
     async def _block(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._blocking, work)

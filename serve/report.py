@@ -12,6 +12,7 @@ from serve.catalog.recipe import Recipe
 from serve.catalog.rules import ALL_IN_FORCE
 from serve.codes import ListingCode
 from serve.errors import ChannelUnfit, ServeError
+from serve.schemas.clock import clock_name
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import Listing, ListingImage
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
@@ -32,6 +33,13 @@ class Report:
     retryable: list[ServeError] = field(default_factory=list)
     #: Why a person must look at the images of a photo, by photo; under None: at all images of the listing.
     holds: dict[str | None, str] = field(default_factory=dict)
+    #: When the last output was put into the store or found there.
+    stored_at: datetime | None = None
+
+    def stored(self, output: Output) -> None:
+        """Note an image that is in the store now."""
+        self.outputs.append(output)
+        self.stored_at = datetime.now(UTC)
 
     def add(self, other: "Report") -> None:
         """Take over what came of another photo."""
@@ -39,6 +47,7 @@ class Report:
         self.errors += other.errors
         self.retryable += other.retryable
         self.holds |= other.holds
+        self.stored_at = max(filter(None, (self.stored_at, other.stored_at)), default=None)
 
     def refuse(self, refusals: Sequence[Refusal]) -> None:
         """Note the variants that cannot be made for their channels, once for all photos."""
@@ -150,6 +159,7 @@ def conclude(
         errors=sorted(report.errors, key=lambda one: (images.index(one.image_id or images[0]), one.variant or "")),
         rules=counted if report.outputs else [],
         timings_ms=timings_ms,
+        stored_at=report.stored_at,
     )
 
 
@@ -187,8 +197,8 @@ def _outcome(report: Report, counted: Sequence[RuleResult]) -> tuple[Outcome, st
 
 
 def answer(item: EnrichItem, outcome: Outcome, **fields: object) -> ListingResult:
-    """A result for the event, with the fields that every result has."""
-    listing = item.listing
+    """A result for the event, with the fields that every result has; whoever took it up earlier says when."""
+    listing, now = item.listing, datetime.now(UTC)
     return ListingResult.model_validate(
         {
             "event_id": item.event_id,
@@ -199,7 +209,9 @@ def answer(item: EnrichItem, outcome: Outcome, **fields: object) -> ListingResul
             "revision": listing.revision,
             "outcome": outcome,
             "consent": listing.consent,
-            "finished_at": datetime.now(UTC),
+            "started_at": now,
+            "finished_at": now,
+            "clock": clock_name(),
             "vitrine_version": software_version(),
             **fields,
         }

@@ -46,9 +46,9 @@ def connect(settings: ConsumerSettings) -> KafkaConsumer:
     )
 
 
-def source_records(tp: TopicPartition, batch: Iterable[Any]) -> list[SourceRecord]:
-    """The client's records of one partition."""
-    return [SourceRecord(tp, r.offset, r.key, r.value, tuple(r.headers), r.timestamp) for r in batch]
+def source_records(tp: TopicPartition, batch: Iterable[Any], received_ns: int) -> list[SourceRecord]:
+    """The client's records of one partition; it handed them over at `received_ns`."""
+    return [SourceRecord(tp, r.offset, r.key, r.value, tuple(r.headers), r.timestamp, None, received_ns) for r in batch]
 
 
 def client_offsets(offsets: Mapping[TopicPartition, Snapshot]) -> dict[KafkaPartition, OffsetAndMetadata]:

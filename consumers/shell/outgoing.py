@@ -7,6 +7,7 @@ from typing import Any
 
 from consumers.core.actions import Outgoing, Publish, PublishDead, PublishRetry, Supersede, position_of
 from consumers.dead_letters import dead_letter
+from consumers.headers import moments
 from consumers.records import Message
 from consumers.results import result_event, superseded
 from consumers.retries import retry_record
@@ -24,7 +25,14 @@ class Writer:
         self._version = version("vitrine")
 
     def message(self, outgoing: Outgoing) -> tuple[str, Message]:
-        """Topic and message."""
+        """Topic and message, to be handed to a producer at once: what ends an event says when it came and went."""
+        topic, message = self._message(outgoing)
+        if isinstance(outgoing, PublishRetry):
+            return topic, message
+        header = moments(outgoing.record, time.time_ns())
+        return topic, message._replace(headers=(*message.headers, header))
+
+    def _message(self, outgoing: Outgoing) -> tuple[str, Message]:
         settings = self._settings
         match outgoing:
             case Publish(record=record, event=event, result=result):

@@ -190,7 +190,9 @@ class Poller:
             self._poll_failed(error)
             return []
         self._failed_polls = 0
-        records = [record for partition, batch in batches.items() for record in self._records(partition, batch)]
+        received_ns = int(self._wall() * 1e9)
+        polled = (self._records(partition, batch, received_ns) for partition, batch in batches.items())
+        records = [record for records in polled for record in records]
         return [signals.Received(records)] if records else []
 
     def _poll_failed(self, error: KafkaError) -> None:
@@ -202,9 +204,9 @@ class Poller:
             raise error
         self._sleep(1.0)
 
-    def _records(self, partition: Any, batch: Iterable[Any]) -> list[SourceRecord]:
+    def _records(self, partition: Any, batch: Iterable[Any], received_ns: int) -> list[SourceRecord]:
         tp = TopicPartition(partition.topic, partition.partition)
-        records = source_records(tp, batch)
+        records = source_records(tp, batch, received_ns)
         delay_s = self._delays.get(tp.topic)
         if delay_s is None:
             return records

@@ -3,12 +3,18 @@
 from typing import Any
 
 from consumers.events import STRUCTURED
-from consumers.headers import PREFIX
+from consumers.headers import MOMENTS, PREFIX
 from consumers.results import TYPE_OF
 from deploy.contracts.json_schemas import cloudevent, json_schemas
 from serve.schemas.listing import EventType
 
 Document = dict[str, Any]
+
+#: Headers of a result, each a text.
+RESULT_HEADERS = {
+    MOMENTS: "JSON, nanoseconds since 1970 by the machine's clock of the name `clock`: `consumed_ns` when the worker "
+    "got the event (0 where that is not known), `published_ns` when it handed this message to its producer",
+}
 
 #: Headers that a dead letter carries beside those of the event, each a text.
 DEAD_LETTER_HEADERS = {
@@ -32,6 +38,7 @@ DEAD_LETTER_HEADERS = {
     "error-detail": "JSON, where there is more to say",
     "version": "of Vitrine",
     "traceparent": "W3C trace context, where the event had one",
+    **RESULT_HEADERS,
 }
 
 _ORIGIN = ("topic", "partition", "offset", "timestamp", "key", "null-headers")
@@ -117,7 +124,10 @@ def document(version: str) -> Document:
         "components": {
             "messages": {
                 "ListingEvent": _message("ListingEvent", cloudevent(listing, [item.value for item in EventType])),
-                "ResultEvent": _message("ResultEvent", cloudevent(result, sorted(set(TYPE_OF.values())))),
+                "ResultEvent": {
+                    **_message("ResultEvent", cloudevent(result, sorted(set(TYPE_OF.values())))),
+                    "headers": _headers(RESULT_HEADERS),
+                },
                 "RetryRecord": _copy("RetryRecord", RETRY_HEADERS),
                 "DeadLetter": _copy("DeadLetter", DEAD_LETTER_HEADERS),
             },
@@ -132,10 +142,14 @@ def _message(name: str, payload: Document) -> Document:
 
 def _copy(name: str, headers: dict[str, str]) -> Document:
     """A message that is the event byte for byte, with headers beside its own."""
-    properties = {f"{PREFIX}{header}": {"type": "string", "description": text} for header, text in headers.items()}
     return {
         "name": name,
         "contentType": "application/octet-stream",
         "payload": {"description": "the original bytes of the event"},
-        "headers": {"type": "object", "properties": properties},
+        "headers": _headers(headers),
     }
+
+
+def _headers(texts: dict[str, str]) -> Document:
+    properties = {f"{PREFIX}{header}": {"type": "string", "description": text} for header, text in texts.items()}
+    return {"type": "object", "properties": properties}

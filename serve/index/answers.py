@@ -9,10 +9,14 @@ from sqlalchemy import Connection, delete, select, tuple_, update
 from serve.codes import ListingCode
 from serve.index.database import insert_missing, insert_or_replace
 from serve.index.tables import answers, event_ref, events, listing_ref
+from serve.schemas.clock import clock_name
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import Consent
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult, Position
+
+#: What is true of one try alone: whoever gets the answer again must not take it for news.
+_OF_ONE_TRY = {"started_at", "stored_at", "clock"}
 
 
 def vitrine_version() -> str:
@@ -40,6 +44,7 @@ class Clerk:
         return self._result(item, Outcome.STALE, ListingCode.STALE_REVISION, message)
 
     def _result(self, item: EnrichItem, outcome: Outcome, code: str, message: str) -> ListingResult:
+        now = datetime.now(UTC)
         return ListingResult(
             event_id=item.event_id,
             event_source=item.event_source,
@@ -50,7 +55,9 @@ class Clerk:
             outcome=outcome,
             code=code,
             message=message,
-            finished_at=datetime.now(UTC),
+            started_at=now,
+            finished_at=now,
+            clock=clock_name(),
             vitrine_version=self.version or vitrine_version(),
         )
 
@@ -79,7 +86,7 @@ def answered_elsewhere(connection: Connection, item: EnrichItem) -> Position | N
 
 
 def keep_answer(connection: Connection, item: EnrichItem, result: ListingResult, now_ms: int) -> None:
-    """Store the answer for the place, and note the event if it is new."""
+    """Store the answer for the place, without the moments of this try, and note the event if it is new."""
     place = item.position.model_dump()
     ref = event_ref(item)
     insert_missing(connection, events, event_ref=ref, answered_at=now_ms, **place)
@@ -90,7 +97,7 @@ def keep_answer(connection: Connection, item: EnrichItem, result: ListingResult,
         event_ref=ref,
         listing_ref=listing_ref(item),
         answered_at=now_ms,
-        result=result.model_dump_json(),
+        result=result.model_dump_json(exclude=_OF_ONE_TRY),
     )
 
 

@@ -136,7 +136,13 @@ class ListingResult(_Record):
     timings_ms: dict[str, float] = {}
     #: Whether the rules that hold were left out of `quality.rules`, because the whole was too large for the broker.
     shortened: bool = False
+    #: When a replica took the event up. None in an answer that was known already, as are the next two.
+    started_at: datetime | None = None
+    #: When the last of the images was put into the store or found there; None where there is none.
+    stored_at: datetime | None = None
     finished_at: datetime
+    #: The clock of these times: those of two clocks must not be subtracted. See `serve.schemas.clock`.
+    clock: str | None = None
     vitrine_version: str
 
 

@@ -4,11 +4,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from deploy.contracts.outcomes import CASES, DEAD_LETTER
+from serve.schemas.clock import clock_name
 from tests.support.photos import as_png, garment, huge_header
 from tests.support.system import System
 
@@ -174,6 +176,16 @@ def test_one_bad_photo_does_not_fail_its_listing(answers: dict[str, dict[str, An
     answer = answers["usable photos"]
     assert [output["variant"] for output in answer["outputs"]] == ["tiny"]
     assert [error["code"] for error in answer["errors"]] == ["corrupt_image"]
+
+
+@pytest.mark.parametrize("case", ["usable photos", "0 images", "same event id again", "listing deleted"])
+def test_answers_say_when_their_events_passed_which_point(case: str, answers: dict[str, dict[str, Any]]) -> None:
+    answer = answers[case]
+    assert answer["clock"] == clock_name()
+    assert (answer["stored_at"] is not None) == bool(answer["outputs"])
+    passed = [answer["started_at"], answer["stored_at"], answer["finished_at"]]
+    times = [datetime.fromisoformat(one) for one in passed if one is not None]
+    assert times == sorted(times)
 
 
 def test_images_over_the_limit_are_named(answers: dict[str, dict[str, Any]]) -> None:

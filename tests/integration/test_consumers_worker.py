@@ -1,7 +1,9 @@
 """The worker as a process against a real Kafka, with a stand-in for Serve that misbehaves on purpose."""
 
 import hashlib
+import json
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from deploy.services.kafka_topics import ensure_topics
+from serve.schemas.clock import clock_name
 from tests.support.consumer_bench import Bench
 from tests.support.fake_serve import FakeServe
 from tests.support.listing_events import structured_bytes
@@ -30,6 +33,7 @@ def test_every_event_has_one_answer_or_one_dead_letter(bench: Bench) -> None:
     events = {f"e{n}": (f"{words[n % len(words)]}-{n}", n) for n in range(204)}
     dead = {e for e, (listing, _) in events.items() if listing.split("-")[0] in ("bad", "poison")}
     raw = [b"{", structured_bytes("typeless", type="org.other.v1")]
+    began_ns = time.time_ns()
     bench.produce(events, raw)
     with FakeServe() as serve:
         worker = bench.worker(serve)
@@ -47,6 +51,10 @@ def test_every_event_has_one_answer_or_one_dead_letter(bench: Bench) -> None:
     assert all(tries[-1].final for tries in poisoned)
     assert max(serve.sizes) > 1
     assert bench.lag() == 0
+    for headers in (*bench.result_headers(), *letters):
+        told = json.loads(headers["vitrine-moments"])
+        assert told["clock"] == (clock_name() or "")
+        assert began_ns < told["consumed_ns"] < told["published_ns"] < time.time_ns()
 
 
 @pytest.mark.real

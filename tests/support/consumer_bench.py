@@ -107,6 +107,10 @@ class Bench:
     def all_results(self) -> list[str]:
         return [record.key for record in self._all(self.settings.results_topic)]
 
+    def result_headers(self) -> list[dict[str, bytes]]:
+        """The headers of each message in the results topic."""
+        return [dict(record.headers) for record in self._all(self.settings.results_topic)]
+
     def dead(self) -> list[dict[str, bytes]]:
         return [dict(record.headers) | {"value": record.value} for record in self._all(self.settings.dead_topic)]
 

@@ -12,7 +12,7 @@ from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
-from tests.support.index_contract import answer, event, output
+from tests.support.index_contract import answer, event, kept, output
 
 LISTINGS = ("shirt", "hat", "shoe")
 KEYS = ("k1", "k2", "k3")
@@ -140,6 +140,6 @@ class IndexHistory(RuleBasedStateMachine):
         return UnderWay(item=item, removal=removal)
 
     def _answered(self, item: EnrichItem, result: ListingResult) -> None:
-        known = self.answers.setdefault(item.position.offset, result)
-        assert known == result, "a place has two answers"
+        known = self.answers.setdefault(item.position.offset, kept(result))
+        assert known == kept(result), "a place has two answers"
         assert result.position == item.position

@@ -194,6 +194,18 @@ def test_latest_is_committed_at_once_and_holds_neither_for_retries_nor_for_parti
     assert assigned == {TP: 5, TopicPartition(RETRY, 0): 0, TopicPartition("new", 1): 0}
 
 
+def test_a_record_says_when_the_poll_returned_it(bench):
+    bench.write(2)
+    bench.join()
+    bench.turn(actions.Resume([TP]))
+    polled_ms = bench.broker.now_ms
+    bench.turn()
+    (batch,) = bench.engine.of(signals.Received)
+    received_ns = [record.received_ns for record in batch.records]
+    assert received_ns == [pytest.approx(polled_ms * 1_000_000, abs=1e8)] * 2
+    assert all(record.timestamp_ms < polled_ms for record in batch.records)
+
+
 def test_a_retry_record_says_where_it_stood_and_when_it_is_due(bench):
     origin = SourceRecord(TP, 7, b"k", structured_bytes("e7"), (), 1)
     error = ErrorInfo(code="c", retry=RetryClass.DELAYED, message="m")
@@ -209,6 +221,7 @@ def test_a_retry_record_says_where_it_stood_and_when_it_is_due(bench):
     (record,) = batch.records
     assert (record.tp, record.retried.origin.tp, record.retried.origin.offset) == (tp, TP, 7)
     assert record.retried.due_at == pytest.approx(written_at + 30, abs=0.01)
+    assert record.retried.origin.received_ns == record.received_ns
     bench.turn(actions.Pause([tp]), actions.SeekBack(tp, 0))
     bench.turn(actions.Resume([tp]))
     bench.turn()

@@ -46,6 +46,11 @@ def test_the_origin_and_the_tries_come_back(key, own, counts):
     assert back.tp == RETRY_TP
 
 
+def test_it_came_when_its_copy_came():
+    copy = arrived(message_of(origin()), OFFSET_S)._replace(received_ns=77)
+    assert read(copy, 30.0, OFFSET_S, 0.0).retried.origin == origin()._replace(received_ns=77)
+
+
 def test_a_second_round_names_the_first_place():
     first = read(arrived(message_of(origin()), OFFSET_S), 30.0, OFFSET_S, 0.0)
     again = read(arrived(message_of(first.retried.origin), OFFSET_S), 300.0, OFFSET_S, 0.0)

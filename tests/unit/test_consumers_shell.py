@@ -48,6 +48,7 @@ from consumers.shell.notices import (
 )
 from consumers.shell.outgoing import Writer
 from consumers.shell.producer import ResultProducer
+from serve.schemas.clock import clock_name
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
 from serve.schemas.result import ErrorInfo, ImageError, ListingResult, Quality, RuleResult
 from tests.support.examples import RESULT
@@ -313,6 +314,24 @@ def test_each_end_of_an_event_has_its_topic_and_its_message():
     assert published.id == superseded.id
     assert (published.data.outcome, superseded.data.outcome) == (answer.outcome, Outcome.SUPERSEDED)
     assert written[1][1].value == written[2][1].value == record.value
+
+
+def test_what_ends_an_event_says_when_it_came_and_went_by_which_clock(monkeypatch):
+    monkeypatch.setattr("consumers.shell.outgoing.time.time_ns", lambda: 1_800_000_000_000_000_007)
+    record = SourceRecord(TP, 9, b"k", structured_bytes("e-1"), (("vitrine-moments", b"forged"),), received_ns=5)
+    event = parse(record)
+    ends = (
+        actions.Publish(1, record, event, ListingResult.model_validate(RESULT)),
+        actions.Supersede(2, record, event, 5),
+        actions.PublishDead(3, record, event, ERROR, 1, 0.0, 0.0, bare=True),
+        actions.PublishDead(4, record, event, ERROR, 1, 0.0, 0.0),
+    )
+    for outgoing in ends:
+        headers = Writer(ConsumerSettings()).message(outgoing)[1].headers
+        (told,) = (json.loads(body) for name, body in headers if name == "vitrine-moments")
+        assert told == {"clock": clock_name() or "", "consumed_ns": 5, "published_ns": 1_800_000_000_000_000_007}
+    waiting = actions.PublishRetry(5, record, event, ERROR, Tries(0, 1, 0), 0.0, 0)
+    assert "vitrine-moments" not in dict(Writer(ConsumerSettings()).message(waiting)[1].headers)
 
 
 def test_a_topic_that_cannot_be_reached_holds_up_no_other(monkeypatch):

@@ -11,16 +11,17 @@ from pydantic_asyncapi.v3 import AsyncAPI
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from consumers.core.actions import PublishDead, PublishRetry
+from consumers.core.actions import Publish, PublishDead, PublishRetry
 from consumers.core.codes import DEAD_LETTER_CODES
 from consumers.core.retry import Tries
-from consumers.dead_letters import dead_letter
 from consumers.events import BadEvent, ListingEvent, parse
 from consumers.headers import PREFIX
 from consumers.records import SourceRecord, TopicPartition
 from consumers.retries import retry_record
+from consumers.settings import ConsumerSettings
+from consumers.shell.outgoing import Writer
 from deploy.contracts import files
-from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, RETRY_HEADERS, document
+from deploy.contracts.asyncapi import DEAD_LETTER_HEADERS, RESULT_HEADERS, RETRY_HEADERS, document
 from deploy.contracts.files import FOLDER, stale, write
 from deploy.contracts.outcomes import CASES, DEAD_LETTER
 from serve.codes import ListingCode
@@ -119,9 +120,18 @@ def test_the_document_names_the_headers_that_dead_letters_have() -> None:
     record = SourceRecord(TopicPartition("listings.new", 0), 3, None, b"{", (("trace", None),))
     error = ErrorInfo(code="invalid_json", retry=RetryClass.PERMANENT, message="no JSON")
     bad = BadEvent("invalid_json", "no JSON")
-    letter = dead_letter(PublishDead(1, record, bad, error, 0, 0.0, 0.0), 0.0, "1")
+    _, letter = Writer(ConsumerSettings()).message(PublishDead(1, record, bad, error, 0, 0.0, 0.0))
     written = {name.removeprefix(PREFIX) for name, _ in letter.headers if name.startswith(PREFIX)}
-    assert {"error-code", "original-offset", "original-null-headers"} <= written <= set(DEAD_LETTER_HEADERS)
+    assert {"error-code", "original-offset", "original-null-headers", "moments"} <= written <= set(DEAD_LETTER_HEADERS)
+
+
+def test_the_document_names_the_headers_that_results_have() -> None:
+    record = SourceRecord(TopicPartition("listings.new", 0), 1, b"k", structured_bytes("e"))
+    event = parse(record)
+    assert isinstance(event, ListingEvent)
+    _, message = Writer(ConsumerSettings()).message(Publish(1, record, event, ListingResult.model_validate(RESULT)))
+    written = {name.removeprefix(PREFIX) for name, _ in message.headers if name.startswith(PREFIX)}
+    assert written == set(RESULT_HEADERS)
 
 
 def test_the_document_names_the_headers_that_retry_records_have() -> None:

@@ -4,7 +4,7 @@ import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from serve.images.provenance import read_provenance
 from serve.index import SqlIndex
 from serve.interfaces import Removal, StoredObject
 from serve.report import answer
+from serve.schemas.clock import clock_name
 from serve.schemas.exchange import EnrichItem
 from serve.schemas.listing import EventType
 from serve.schemas.outcome import Outcome, RetryClass, Verdict
@@ -40,6 +41,7 @@ from serve.stages.generation import Generation
 from serve.stages.loaded import Loaded
 from serve.stages.quality_filter import QualityFilter
 from serve.storage import MemoryStore
+from tests.support.index_contract import kept
 from tests.support.photos import garment, huge_header
 from tests.support.shirts import shirt
 from tests.support.small_studio import SmallStudio, item, small_catalog, small_studio
@@ -83,10 +85,36 @@ def test_an_event_ends_in_stored_images_that_match_their_records(studio: SmallSt
 
 def test_the_same_event_again_is_answered_without_work(studio: SmallStudio) -> None:
     first = run(studio, item("a"))
-    assert run(studio, item("a")) == first
+    assert run(studio, item("a")) == kept(first) != first
     assert run(studio, item("a", offset=1, event_id="e0")).outcome is Outcome.DUPLICATE
     assert run(studio, item("a", offset=2, revision=0)).outcome is Outcome.STALE
     assert studio.fetcher.asked == ["a"]
+
+
+def moments(result: ListingResult) -> list[datetime]:
+    assert result.clock == clock_name()
+    assert result.started_at is not None
+    return [one for one in (result.started_at, result.stored_at, result.finished_at) if one is not None]
+
+
+def test_a_result_says_when_its_event_was_taken_up_and_its_last_image_stored(studio: SmallStudio) -> None:
+    made = run(studio, item("a", "b"))
+    found = run(studio, item("a", "b", offset=1, revision=2))
+    assert all(output.reused for output in found.outputs)
+    assert moments(made) + moments(found) == sorted(moments(made) + moments(found))
+    assert (len(moments(made)), len(moments(found))) == (3, 3)
+
+
+def test_what_stores_nothing_says_when_it_was_taken_up_alone(studio: SmallStudio) -> None:
+    run(studio, item("a"))
+    for event in (
+        item(offset=1, revision=2),
+        item("a", offset=2, revision=0),
+        item("a", offset=3, event_id="e0"),
+        item(offset=4, revision=4, type=EventType.DELETED),
+    ):
+        taken, finished = moments(run(studio, event))
+        assert taken <= finished
 
 
 def test_results_say_once_per_photo_what_it_shows_also_of_images_that_were_there(studio: SmallStudio) -> None:
