@@ -33,9 +33,10 @@ from deploy.cli.loadtest_options import (
 )
 from deploy.cli.loadtest_run import carry_out, check_inputs
 from deploy.cli.loadtest_search import Searching, code_of_search
-from deploy.cli.loadtest_view import closing_words, found
 from deploy.cli.options import GivenKafkaOption, JsonOption
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
+from deploy.loadtest.report.html_report import PAGE
+from deploy.loadtest.report.summary import search_summary, summary
 from deploy.loadtest.searching.search import MOST_PROBES, TOLERANCE
 from deploy.services.stack import KafkaKind, StoreKind
 
@@ -114,7 +115,7 @@ def run(
     if json_:
         print_json(document.model_dump(mode="json"))
     else:
-        out.print(closing_words(document, options.out), soft_wrap=True)
+        out.print(summary(document, options.out / PAGE))
     for reason in document.invalid:
         print_error(f"INVALID: {reason}")
     raise typer.Exit(code_of(document))
@@ -182,9 +183,11 @@ def search_(
     if json_:
         print_json(document.model_dump(mode="json"))
     else:
-        out.print(found(document))
+        out.print(search_summary(document, options.out / PAGE))
     if document.capacity is None:
         print_error(document.note)
+    elif document.note:
+        err.print(f"note: {document.note}", soft_wrap=True)
     raise typer.Exit(code_of_search(document))
 
 

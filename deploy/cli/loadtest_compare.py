@@ -10,10 +10,10 @@ from rich.text import Text
 
 from deploy.cli.console import err, out, print_error, print_json
 from deploy.cli.loadtest_exit import INVALID, MET, MISSED, BadInput, inputs_read
-from deploy.cli.loadtest_view import figure
 from deploy.loadtest.judging.comparison import Comparison, Line, compare
 from deploy.loadtest.report.document import RunDocument
 from deploy.loadtest.report.hlog import Stretch, read_hlog
+from deploy.loadtest.report.words import NONE, figure
 
 _STYLES = {"better": "green", "worse": "bold red", "unknown": "yellow"}
 
@@ -33,7 +33,7 @@ def held_against(before: Path, after: Path, *, tolerance: float, force: bool, as
             return INVALID
     for line in found.lines:
         if line.verdict == "worse":
-            err.print(f"worse: {line.name} {figure(line.a)} -> {figure(line.b)}", soft_wrap=True)
+            err.print(f"worse: {line.name} {_figure(line.a)} -> {_figure(line.b)}", soft_wrap=True)
     return MISSED if found.regressed else MET
 
 
@@ -63,6 +63,10 @@ def table(found: Comparison) -> Table:
 
 def _row(line: Line) -> list[Text | str]:
     interval = "" if line.low is None or line.high is None else f"{line.low:.2f} to {line.high:.2f}"
-    ratio = figure(None) if line.ratio is None else f"{line.ratio:.2f}"
+    ratio = NONE if line.ratio is None else f"{line.ratio:.2f}"
     verdict = Text(line.verdict, style=_STYLES.get(line.verdict, ""))
-    return [line.name, figure(line.a), figure(line.b), ratio, interval, verdict]
+    return [line.name, _figure(line.a), _figure(line.b), ratio, interval, verdict]
+
+
+def _figure(value: float | None) -> str:
+    return NONE if value is None else figure(value)

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from deploy.cli import _debug, settings_faults
 from deploy.cli.console import print_error
 from deploy.errors import DeployError
+from deploy.loadtest.attempt import INTERRUPTED
 from deploy.loadtest.report.document import RunDocument
 
 #: Valid and the SLO met; no regression; a capacity was found.
@@ -22,10 +23,7 @@ INVALID = 2
 #: Wrong options, settings or input files. Nothing was started.
 USAGE = 3
 #: Ctrl-C.
-INTERRUPTED = 130
-
-#: The reason in `RunDocument.invalid` of a run that Ctrl-C ended.
-INTERRUPTED_REASON = "interrupted"
+CTRL_C = 130
 
 #: What the command line parser exits with where options are wrong.
 _PARSER_USAGE = 2
@@ -48,8 +46,8 @@ def inputs_read() -> Iterator[None]:
 
 def code_of(document: RunDocument) -> int:
     """The exit code for a run."""
-    if any(reason.startswith(INTERRUPTED_REASON) for reason in document.invalid):
-        return INTERRUPTED
+    if any(reason.startswith(INTERRUPTED) for reason in document.invalid):
+        return CTRL_C
     if not document.valid:
         return INVALID
     return MET if document.slo.met else MISSED

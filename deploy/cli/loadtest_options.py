@@ -1,6 +1,5 @@
 """The options of `vitrine loadtest`, and what can be wrong with them before anything is started."""
 
-import json
 import math
 import re
 from pathlib import Path
@@ -46,7 +45,9 @@ NamespaceOption = Annotated[
     str, typer.Option(metavar="NAME", help="Part of every tenant, listing and event id; chosen anew by default.")
 ]
 GeneratorsOption = Annotated[int, typer.Option(min=1, max=32, help="Processes that send.")]
-ConsumersOption = Annotated[int, typer.Option(min=1, max=64, help="Consumer workers to start.")]
+ConsumersOption = Annotated[
+    int, typer.Option(min=0, max=64, help="Consumer workers to start; 0: others answer, such as those of a cluster.")
+]
 BrokersOption = Annotated[int, typer.Option(help="Brokers of the real Kafka: 1 or 3.")]
 ServeUrlOption = Annotated[
     str | None, typer.Option("--serve-url", metavar="URL", help="A Serve that already runs, instead of starting one.")
@@ -58,15 +59,12 @@ PhotosOption = Annotated[
 #: Part of a tenant id, which is part of object keys.
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,23}")
 _BROKERS = (1, 3)
-#: What a load test leaves; a folder with one of them may be written to again.
-_LEFT = ("run.json", "search.json")
 
 
 def checked(options: RunOptions) -> RunOptions:
-    """The options; `BadInput` where they cannot be meant, or the folders cannot be used."""
+    """The options; `BadInput` where they cannot be meant."""
     for reason in _faults(options):
         raise BadInput(reason)
-    require_ours(options.out)
     if options.photos is not None and not options.photos.is_dir():
         raise BadInput(f"--photos {options.photos} is no folder")
     return options
@@ -106,23 +104,3 @@ def _clashes(one: RunOptions) -> dict[str, bool]:
 
 def _positive(value: float, *, zero: bool = False) -> bool:
     return math.isfinite(value) and (value > 0 or (zero and value == 0))
-
-
-def require_ours(folder: Path) -> None:
-    """`BadInput` where the folder holds other files than those of a load test, or cannot be written to."""
-    try:
-        names = {entry.name for entry in folder.iterdir()}
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise BadInput(f"--out {folder} cannot be used: {error.strerror}") from error
-    if names and not any(_ours(folder / name) for name in _LEFT):
-        raise BadInput(f"{folder} is not empty and was not made by `vitrine loadtest`; choose another --out")
-
-
-def _ours(file: Path) -> bool:
-    try:
-        document = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and str(document.get("format", "")).startswith("vitrine.loadtest.")

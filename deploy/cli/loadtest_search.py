@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
-from deploy.cli.loadtest_exit import INVALID, MET, MISSED, BadInput
+from deploy.cli.loadtest_exit import INVALID, MET, MISSED
 from deploy.cli.loadtest_run import probing
-from deploy.cli.loadtest_view import probe_line
 from deploy.loadtest.options import RunOptions
 from deploy.loadtest.report.document import Probe, RunDocument, SearchDocument
+from deploy.loadtest.report.html_report import write_search_report
+from deploy.loadtest.report.words import figure, ms, rate
 from deploy.loadtest.searching.probes import ProbeResult, result_of
 from deploy.loadtest.searching.search import SearchOutcome, search
 from deploy.services.atomic import write_atomically
@@ -54,7 +55,7 @@ class Searching:
 
     def _report(self, one: ProbeResult) -> None:
         self._lines.append(one.line())
-        self._console.print(probe_line(len(self._lines), self._most, self._lines[-1]), soft_wrap=True)
+        self._console.print(_told(len(self._lines), self._most, self._lines[-1]), soft_wrap=True)
 
     def _written(self, outcome: SearchOutcome) -> SearchDocument:
         last, options = self._last, self._options
@@ -73,17 +74,17 @@ class Searching:
             environment={} if last is None else last.environment,
             config={} if last is None else last.config,
         )
-        write_document(options.out / _FILE, document)
+        write_atomically(options.out / _FILE, document.model_dump_json(indent=2) + "\n")
+        write_search_report(document, options.out)
         return document
 
 
-def write_document(file: Path, document: SearchDocument) -> None:
-    """Write it; `BadInput` where the folder cannot be used."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, document.model_dump_json(indent=2) + "\n")
-    except OSError as error:
-        raise BadInput(f"{file} cannot be written: {error.strerror}") from error
+def _told(number: int, most: int, one: Probe) -> Text:
+    """One line as a probe is done."""
+    style = {"met": "green", "missed": "red"}.get(one.verdict, "yellow")
+    text = f" {rate(one.rate)}: {figure(one.delivered)} delivered, p99 {ms(one.p99_ms)}, "
+    note = f" ({one.note})" if one.note else ""
+    return Text.assemble((f"{number}/{most}", "dim"), text, (one.verdict, style), note)
 
 
 def code_of_search(document: SearchDocument) -> int:
