@@ -45,9 +45,7 @@ NamespaceOption = Annotated[
     str, typer.Option(metavar="NAME", help="Part of every tenant, listing and event id; chosen anew by default.")
 ]
 GeneratorsOption = Annotated[int, typer.Option(min=1, max=32, help="Processes that send.")]
-ConsumersOption = Annotated[
-    int, typer.Option(min=0, max=64, help="Consumer workers to start; 0: others answer, such as those of a cluster.")
-]
+ConsumersOption = Annotated[int, typer.Option(min=1, max=64, help="Consumer workers to start.")]
 BrokersOption = Annotated[int, typer.Option(help="Brokers of the real Kafka: 1 or 3.")]
 ServeUrlOption = Annotated[
     str | None, typer.Option("--serve-url", metavar="URL", help="A Serve that already runs, instead of starting one.")
@@ -87,18 +85,24 @@ def _faults(one: RunOptions) -> list[str]:
 def _clashes(one: RunOptions) -> dict[str, bool]:
     """What does not go together, and whether it is all right here."""
     by_kafka, by_http = one.driver is DriverKind.KAFKA, one.driver is DriverKind.HTTP
+    own = one.bootstrap is None and one.serve_url is None
     return {
         "--mode backlog needs --driver kafka: nothing else keeps events until somebody asks for them": by_kafka
         or one.mode is not Mode.BACKLOG,
+        "--mode backlog needs consumers of our own, to hold them back: leave out --bootstrap": own
+        or one.mode is not Mode.BACKLOG,
+        "--chaos needs services of our own: leave out --bootstrap and --serve-url": own or one.chaos is None,
         "--bootstrap needs --driver kafka": by_kafka or one.bootstrap is None,
-        "--serve-url needs --driver kafka or http": by_kafka or by_http or one.serve_url is None,
+        "--serve-url needs --driver http, or --driver kafka and the --bootstrap of the Kafka beside it": by_http
+        or one.serve_url is None
+        or (by_kafka and one.bootstrap is not None),
+        f"--serve-url {one.serve_url} is no address, such as http://127.0.0.1:8000": one.serve_url is None
+        or re.match(r"https?://[^/\s]+", one.serve_url) is not None,
         "--driver kafka needs --kafka embedded or real, or --bootstrap": not by_kafka
         or one.kafka is not KafkaKind.NONE
         or one.bootstrap is not None,
-        f"--serve-url {one.serve_url} is no address, such as http://127.0.0.1:8000": one.serve_url is None
-        or re.match(r"https?://[^/\s]+", one.serve_url) is not None,
-        "--store none needs --serve-url: a Serve of our own must store somewhere": one.store is not StoreKind.NONE
-        or one.serve_url is not None,
+        "--store none needs a Serve that runs already, for ours must store somewhere": one.store is not StoreKind.NONE
+        or not own,
     }
 
 

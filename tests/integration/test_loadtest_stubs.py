@@ -380,7 +380,7 @@ def test_a_worker_that_misbehaves_is_found_through_kafka(
     (tmp_path / "mix.yaml").write_text(BARE)
     with stub_worker(tmp_path, env, mischief) as stub:
         files = ("--mix", tmp_path / "mix.yaml", "--out", tmp_path / "out")
-        given = ("--bootstrap", embedded_kafka.bootstrap, "--serve-url", "http://127.0.0.1:1", "--consumers", 0)
+        given = ("--bootstrap", embedded_kafka.bootstrap)
         done = loadtest("run", "--rate", 50, "--duration", 8, *SHORT, *files, *given, env=env)
         counts = stub.counts()
     found = ran(tmp_path)

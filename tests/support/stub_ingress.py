@@ -76,6 +76,8 @@ class Ingress:
     def _plain(self, path: bytes) -> bytes:
         if path == b"/v1/capacity":
             return _reply(200, Capacity(replicas=1, max_in_flight=_BACKLOG).model_dump_json())
+        if path == b"/v1/recipes":
+            return _reply(200, '[{"recipe":"studio"}]')
         if path in (b"/healthz", b"/readyz"):
             return _reply(200, '{"status":"ready"}')
         if path == b"/stats":

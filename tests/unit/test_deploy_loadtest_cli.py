@@ -175,7 +175,11 @@ def test_ctrl_c_is_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ["run", "--rate", "5", "--driver", "http", "--mode", "backlog"],
         ["run", "--rate", "5", "--driver", "inprocess", "--serve-url", "http://h:1"],
         ["run", "--rate", "5", "--driver", "http", "--serve-url", "h:1"],
+        ["run", "--rate", "5", "--serve-url", "http://h:1"],
+        ["run", "--rate", "5", "--bootstrap", "b:1", "--mode", "backlog"],
+        ["run", "--rate", "5", "--bootstrap", "b:1", "--chaos", "CHAOS"],
         ["run", "--rate", "5", "--kafka", "none"],
+        ["run", "--rate", "5", "--store", "none"],
         ["run", "--rate", "5", "--mix", "NOWHERE"],
         ["run", "--rate", "5", "--mix", "BAD"],
         ["run", "--rate", "5", "--slo", "BAD"],
@@ -235,7 +239,7 @@ def test_all_options_arrive(tmp_path: Path, ran: list[RunOptions], monkeypatch: 
     out = tmp_path / "o"
     line = f"run --driver kafka --rate 7.5 --duration 30 --seed 9 --kafka real --store real --out {out} --mode soak"
     line += " --arrivals constant --warmup 3 --drain 60 --namespace n1 --generators 2 --consumers 3 --brokers 3"
-    line += f" --serve-url http://h:1 --photos {tmp_path}"
+    line += f" --bootstrap b:1 --serve-url http://h:1 --photos {tmp_path}"
     assert typed(monkeypatch, *line.split()) == 0
     assert ran == [
         RunOptions(
@@ -254,6 +258,7 @@ def test_all_options_arrive(tmp_path: Path, ran: list[RunOptions], monkeypatch: 
             kafka=KafkaKind.REAL,
             brokers=3,
             store=StoreKind.REAL,
+            bootstrap="b:1",
             serve_url="http://h:1",
             photos=tmp_path,
         )
