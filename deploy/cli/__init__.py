@@ -32,6 +32,7 @@ COMMANDS = {
     "dlq": "dlq",
     "replay": "replay",
     "lag": "lag",
+    "loadtest": "loadtest",
     "doctor": "doctor",
     "recipes": "catalog",
     "channels": "catalog",

@@ -245,6 +245,10 @@ class SearchDocument(_Part):
     interval: Interval | None
     #: Where latency begins to climb.
     knee: float | None
+    #: Whether the capacity is but a lower bound: every rate up to it met the SLO, or higher ones cannot be measured.
+    at_least: bool = False
+    #: Why there is no capacity, why it is a lower bound, or why the interval is wide.
+    note: str = ""
     slo: list[str]
     probes: list[Probe]
     driver: str
