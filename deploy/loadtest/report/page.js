@@ -27,7 +27,7 @@
     if (value === null || value === undefined) return "–";
     if (name === "latency_ms") return value < 1000 ? `${Number(value.toPrecision(3))} ms` : `${(value / 1000).toFixed(2)} s`;
     if (name === "at_s") return `${value.toFixed(2)} s`;
-    if (name === "number") return value.toLocaleString("en");
+    if (name === "number") return value < 0 ? "–" : value.toLocaleString("en");
     return name === "ending" || name === "kind" ? value.replaceAll("_", " ") : String(value);
   };
 

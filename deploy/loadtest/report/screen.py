@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from deploy.loadtest.faults.conductor import Mark, Phase
+from deploy.loadtest.report.words import printable
 
 _PLAIN_EVERY_S = 5.0
 
@@ -23,11 +24,16 @@ class Screen(ABC):
         self._console = console
         self.said: deque[str] = deque(maxlen=lines)
         self._told_at = float("-inf")
-        live = console.is_terminal
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self.render) if live else None
+        self._live: Live | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether lines are written, because there is no terminal for a picture."""
+        return not self._console.is_terminal
 
     def __enter__(self) -> Self:
-        if self._live:
+        if not self.is_plain:
+            self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self.render)
             self._live.start(refresh=True)
         return self
 
@@ -44,7 +50,7 @@ class Screen(ABC):
     def say(self, text: str) -> None:
         """A line that stays."""
         self.said.append(text)
-        if self._live is None:
+        if self.is_plain:
             self._print(text)
 
     def mark(self, mark: Mark) -> None:
@@ -54,7 +60,7 @@ class Screen(ABC):
     def tell(self, line: str) -> None:
         """The figures of the moment in one line; shown only where there is no picture, and then every five seconds."""
         now = time.monotonic()
-        if self._live is None and now - self._told_at >= _PLAIN_EVERY_S:
+        if self.is_plain and now - self._told_at >= _PLAIN_EVERY_S:
             self._told_at = now
             self._print(line)
 
@@ -70,4 +76,4 @@ def mark_line(mark: Mark) -> str:
 
 def plain(text: str, style: str = "") -> Text:
     """Text as it is: no markup in it counts, and nothing in it moves the cursor."""
-    return Text("".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text), style=style)
+    return Text(printable(text).replace("\n", " "), style=style)

@@ -13,20 +13,21 @@ from deploy.loadtest.report.words import NONE, count, exact, figure, ms, rate, r
 
 _NAMES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max"}
 _ERRORS = 5
+_GAP = Text("")
 
 
 def summary(document: RunDocument, report: Path | None = None) -> RenderableType:
     """The closing tables of a run; `report` is the page, which they then name."""
-    parts: list[RenderableType] = [_verdict(document)]
+    parts: list[RenderableType] = [*_verdict(document), _GAP]
     if document.slo.objectives:
-        parts.append(_objectives(document))
-    parts += [_rates(document), _percentiles(document), _ledger(document)]
+        parts += [_objectives(document), _GAP]
+    parts += [_rates(document), _percentiles(document), _GAP, _ledger(document)]
     if document.errors:
-        parts.append(_errors(document))
+        parts += [_GAP, _errors(document)]
     if document.soak:
-        parts.append(_soak(document))
+        parts += [_GAP, _soak(document)]
     if report is not None:
-        parts.append(plain(f"\nreport: {report}"))
+        parts += [_GAP, plain(f"report: {report}")]
     return Group(*parts)
 
 
@@ -50,18 +51,18 @@ def search_summary(document: SearchDocument, report: Path | None = None) -> Rend
     if document.knee is not None:
         found += f"; latency climbs from {rate(document.knee)} on"
     good = document.capacity is not None
-    parts: list[RenderableType] = [table, plain(f"\n{found}", "bold green" if good else "bold red")]
+    parts: list[RenderableType] = [table, _GAP, plain(found, "bold green" if good else "bold red")]
     if report is not None:
         parts.append(plain(f"report: {report}"))
     return Group(*parts)
 
 
-def _verdict(document: RunDocument) -> Text:
+def _verdict(document: RunDocument) -> list[Text]:
     if not document.valid:
-        lines = [plain(f"\n  - {reason}") for reason in document.invalid]
-        return Text.assemble(plain(f"INVALID. {headline(document)}", "bold red"), *lines)
+        reasons = [plain(f"- {reason}") for reason in document.invalid]
+        return [plain(f"INVALID. {headline(document)}", "bold red"), *reasons]
     style = {"SLO met": "bold green", "SLO missed": "bold red"}.get(slo_word(document), "bold")
-    return plain(f"Valid, {slo_word(document)}. {headline(document)}", style)
+    return [plain(f"Valid, {slo_word(document)}. {headline(document)}", style)]
 
 
 def _table(*heads: str) -> Table:
@@ -93,7 +94,7 @@ def _measured(one: Objective) -> str:
 
 def _rates(document: RunDocument) -> Text:
     return plain(
-        f"\n{rate(document.offered)} offered, {rate(document.delivered)} delivered, "
+        f"{rate(document.offered)} offered, {rate(document.delivered)} delivered, "
         f"{rate(document.goodput)} goodput, for {seconds(document.duration_s)}"
     )
 

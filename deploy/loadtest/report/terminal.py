@@ -18,11 +18,7 @@ _LINES = 6
 _HISTORY = 48
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _PHASES = {"ready": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
-_STYLES = {
-    "enriched": "green",
-    "review_required": "yellow",
-    **dict.fromkeys(("rejected", "failed", "dead", "missing"), "red"),
-}
+_STYLES = {"enriched": "green", "review_required": "yellow", "failed": "red"}
 
 
 class RunView(Screen):
@@ -37,7 +33,7 @@ class RunView(Screen):
     def service(self, name: str, phase: str) -> None:
         """A service changed."""
         self._services[name] = phase
-        if self._live is None:
+        if self.is_plain:
             self._print(f"{name}: {phase}")
 
     def update(self, moment: Moment) -> None:
@@ -53,7 +49,13 @@ class RunView(Screen):
         if self._moment is None:
             parts.append(_services(self._services))
         else:
-            parts += [_progress(self._moment), _figures(self._moment), _curves(self._history), _endings(self._moment)]
+            parts += [
+                _progress(self._moment),
+                Text(),
+                _figures(self._moment),
+                _curves(self._history),
+                _endings(self._moment),
+            ]
             parts += [part for part in (_samples(self._moment), _fault(self._moment)) if part]
         parts += [_one_line(plain(text, "dim")) for text in self.said]
         title = f"Vitrine · load test · {'starting' if self._moment is None else self._moment.phase}"
@@ -113,7 +115,15 @@ def _progress(moment: Moment) -> RenderableType:
 
 def _figures(moment: Moment) -> Table:
     table = Table(
-        "offered", "delivered", "in flight", "p50", "p99", "generator lag p99", box=None, padding=(1, 2, 0, 0)
+        "offered",
+        "delivered",
+        "in flight",
+        "p50",
+        "p99",
+        "generator lag p99",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
     )
     table.add_row(
         rate(moment.offered),
@@ -138,7 +148,10 @@ def _curves(history: Iterable[Moment]) -> Table:
 
 def _endings(moment: Moment) -> Text:
     shown = sorted(((name, number) for name, number in moment.endings.items() if number), key=lambda one: -one[1])
-    parts = [plain(f"{readable(name)} {count(number)}   ", _STYLES.get(name, "blue")) for name, number in shown]
+    parts = [
+        plain(f"{readable(name)}\N{NO-BREAK SPACE}{count(number)}   ", _STYLES.get(name, "blue"))
+        for name, number in shown
+    ]
     if moment.unsent:
         parts.append(Text(f"{count(moment.unsent)} unsent", style="bold red"))
     return Text.assemble("\n", *parts)

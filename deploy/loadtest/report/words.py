@@ -94,6 +94,11 @@ def exact(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.5g}"
 
 
+def printable(value: object) -> str:
+    """Text without what moves a cursor, and without what neither HTML nor SVG allows."""
+    return "".join(one if one.isprintable() or one in " \n" else "\N{REPLACEMENT CHARACTER}" for one in str(value))
+
+
 def readable(name: str) -> str:
     """A name of the code as words: `review_required` as `review required`."""
     return name.replace("_", " ")

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from deploy.loadtest.report.words import printable
+
 #: Height of the letters in the charts, and about how wide a letter is.
 LETTERS = 12
 _WIDE = 0.6
@@ -24,7 +26,11 @@ def element(tag: str, *children: str, **attributes: Attribute) -> str:
 
 
 def _value(value: str | float) -> str:
-    return escape(value) if isinstance(value, str) else px(value)
+    return _text(value) if isinstance(value, str) else px(value)
+
+
+def _text(words: str) -> str:
+    return escape(printable(words))
 
 
 def px(value: float) -> str:
@@ -37,8 +43,8 @@ def picture(width: float, height: float, title: str, description: str, parts: It
     """A whole chart, which a screen reader reads as title and description."""
     return element(
         "svg",
-        element("title", escape(title)),
-        element("desc", escape(description)),
+        element("title", _text(title)),
+        element("desc", _text(description)),
         *parts,
         viewBox=f"0 0 {px(width)} {px(height)}",
         width=width,
@@ -49,7 +55,7 @@ def picture(width: float, height: float, title: str, description: str, parts: It
 
 def text(x: float, y: float, words: str, class_: str | None = None, *, anchor: str | None = None) -> str:
     """A line of text; `anchor` is `middle` or `end`."""
-    return element("text", escape(words), x=x, y=y, class_=class_, text_anchor=anchor)
+    return element("text", _text(words), x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from deploy.loadtest.report.words import printable
+
 #: Chart widths, and the class that shows each where it fits; all three are in the page, which needs no script so.
 _WIDTHS = {"wide": 1064, "middle": 690, "narrow": 356}
 
@@ -23,8 +25,8 @@ class Table:
 
 
 def text(value: object) -> str:
-    """Text as HTML, whatever is in it. What HTML forbids, such as control characters, is shown as a question mark."""
-    return escape("".join(one if one.isprintable() or one in " \n\t" else "\ufffd" for one in str(value)))
+    """Text as HTML, whatever is in it."""
+    return escape(printable(value))
 
 
 def section(anchor: str, title: str, lead: str, *parts: str) -> str:

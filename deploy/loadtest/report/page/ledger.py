@@ -6,7 +6,7 @@ from deploy.loadtest.report.document import LedgerCounts, RunDocument
 from deploy.loadtest.report.page.elements import Table, badge, section, table, text
 from deploy.loadtest.report.rows import KeptRows, LedgerRow, packed
 from deploy.loadtest.report.verdict import adds_up, summed
-from deploy.loadtest.report.words import count, ms, plural, readable, share
+from deploy.loadtest.report.words import NONE, count, ms, plural, readable, share
 
 #: Problem rows that are written out, for paper and where no script runs.
 _SHOWN = 200
@@ -66,7 +66,7 @@ def _problems(rows: Sequence[LedgerRow]) -> str:
         return '<p class="calm">No event is missing, answered twice, or ended unexpectedly.</p>'
     shown = [
         (
-            count(row.number),
+            NONE if row.number < 0 else count(row.number),
             f"<code>{text(row.event_id)}</code>",
             text(readable(row.kind)),
             text(row.listing),
