@@ -77,12 +77,6 @@ def verdict(report: ChaosReport) -> str:
     return f"{run}: {len(report.violations)} violations ({found})"
 
 
-def mark_line(mark: Mark) -> str:
-    """One line of the time line."""
-    sign = "x" if mark.phase is Phase.STRIKE else "+"
-    return f"{mark.at_s:7.1f} s  {sign} {mark.fault}: {mark.what} ({mark.answered} answered, took {mark.took_s:.1f} s)"
-
-
 def _timeline(marks: Sequence[Mark]) -> Table:
     table = Table("at", "", "fault", "what", "answered", "took", title="time line", title_justify="left", box=None)
     for mark in marks:

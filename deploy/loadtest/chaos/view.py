@@ -1,22 +1,15 @@
 """What a person sees while a chaos run goes on: a live view on a terminal, plain lines elsewhere."""
 
-import time
-from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from deploy.loadtest.chaos.report import mark_line
-from deploy.loadtest.faults.conductor import Mark
+from deploy.loadtest.report.screen import Screen
 
-_PLAIN_EVERY_S = 5.0
 _LINES = 12
 
 
@@ -43,55 +36,25 @@ class Moment:
         )
 
 
-class ChaosView:
+class ChaosView(Screen):
     """Shows services, progress and faults."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._said: deque[str] = deque(maxlen=_LINES)
+        super().__init__(console, lines=_LINES)
         self._moment: Moment | None = None
-        self._told_at = float("-inf")
-        live = console.is_terminal
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render) if live else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start(refresh=True)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def service(self, name: str, phase: str) -> None:
         """A service changed."""
         self.say(f"{name}: {phase}")
 
-    def mark(self, mark: Mark) -> None:
-        """The conductor did something."""
-        self.say(mark_line(mark))
-
-    def say(self, text: str) -> None:
-        """A line."""
-        self._said.append(text)
-        if self._live is None:
-            self._print(text)
-
     def update(self, moment: Moment) -> None:
         """New figures."""
         self._moment = moment
-        now = time.monotonic()
-        if self._live is None and now - self._told_at >= _PLAIN_EVERY_S:
-            self._told_at = now
-            self._print(moment.line)
+        self.tell(moment.line)
 
-    def _print(self, text: str) -> None:
-        self._console.print(Text(text), soft_wrap=True)
-
-    def _render(self) -> RenderableType:
-        parts: list[RenderableType] = [Text(line, overflow="ellipsis", no_wrap=True) for line in self._said]
+    def render(self) -> RenderableType:
+        """The picture of the moment."""
+        parts: list[RenderableType] = [Text(line, overflow="ellipsis", no_wrap=True) for line in self.said]
         if (moment := self._moment) is not None:
             grid = Table.grid(padding=(0, 2))
             grid.add_row(ProgressBar(total=moment.planned, completed=moment.answered, width=30), moment.line)

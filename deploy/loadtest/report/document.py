@@ -34,6 +34,8 @@ class Percentiles(_Part):
     intervals: dict[str, Interval] = {}
     #: Why a percentile is withheld, by its name.
     withheld: dict[str, str] = {}
+    #: Percentile (0 to 100) and milliseconds, upwards: some hundred points for a curve.
+    curve: list[tuple[float, float]] = []
 
 
 class Objective(_Part):

@@ -1,0 +1,1 @@
+"""Parts of the page, each a function from the document to HTML."""
