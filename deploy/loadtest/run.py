@@ -1,0 +1,85 @@
+"""A load test from its options to its report: one run, or the probes of a search on one system."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from deploy.errors import DeployError
+from deploy.loadtest.attempt import Attempt, View
+from deploy.loadtest.inputs import Inputs, named, read_inputs
+from deploy.loadtest.judging.evidence import Evidence
+from deploy.loadtest.judging.judge import judge
+from deploy.loadtest.options import RunOptions
+from deploy.loadtest.output import OutputFolder
+from deploy.loadtest.report.document import RunDocument
+from deploy.loadtest.system.given import open_system
+from deploy.loadtest.system.interface import System
+from deploy.loadtest.workload.photo_host import PhotoHost
+
+
+class LiveView(View, Protocol):
+    """Whoever watches the services, too."""
+
+    def service(self, name: str, phase: str) -> None:
+        """A service changed."""
+        ...
+
+
+def carry_out(options: RunOptions, view: LiveView) -> RunDocument:
+    """One run with everything that it starts and stops; its report lies in `options.out`.
+
+    Ctrl-C ends it early: what was measured is written, with `INTERRUPTED` among the reasons in `invalid`.
+
+    Raises:
+        DeployError: where it could not be tried.
+    """
+    inputs, options = read_inputs(options), named(options)
+    with _opened(options, inputs, view) as (system, out):
+        evidence = Attempt(system, options, inputs, view, out).run()
+        return _written(evidence, out)
+
+
+@contextmanager
+def probing(options: RunOptions, view: LiveView) -> Iterator[Callable[[float], RunDocument]]:
+    """A started system, and a function that puts it under a rate for `options.duration_s`; stopped after the block.
+
+    Every probe has a namespace of its own, and lasts until the events of the one before are answered or given up.
+    """
+    inputs, options = read_inputs(options), named(options)
+    with _opened(options, inputs, view) as (system, out):
+        numbers = count(1)
+
+        def probe(rate: float) -> RunDocument:
+            number = next(numbers)
+            view.say(f"-- probe {number}: {rate:.3g} events/s")
+            own = replace(options, rate=rate, namespace=f"{options.namespace}-{number}", seed=options.seed + number)
+            folder = OutputFolder(out.path / f"probe-{number}")
+            folder.clear()
+            return _written(Attempt(system, own, inputs, view, folder).run(), folder)
+
+        yield probe
+
+
+@contextmanager
+def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tuple[System, OutputFolder]]:
+    out = OutputFolder(options.out)
+    out.clear()
+    photos = partial(_photo_host, options, inputs, out.services)
+    with open_system(options, view.service, out.services, photos) as system:
+        unknown = set(inputs.mix.recipes) - set(system.recipes)
+        if unknown:
+            raise DeployError(f"the mix names recipes that are not served: {', '.join(sorted(unknown))}")
+        yield system, out
+
+
+def _photo_host(options: RunOptions, inputs: Inputs, folder: Path, host: str, port: int) -> PhotoHost:
+    return PhotoHost(folder, seed=options.seed, edges=inputs.mix.edges, photos=options.photos, host=host, port=port)
+
+
+def _written(evidence: Evidence, out: OutputFolder) -> RunDocument:
+    document = judge(evidence)
+    return document
