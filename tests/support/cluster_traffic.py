@@ -2,14 +2,11 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
-from pydantic_core import to_json
-
-from consumers.events import SPEC_VERSION
 from consumers.settings import ConsumerSettings
 from deploy.loadtest.chaos.calm import calm_run
 from deploy.loadtest.chaos.census import Census
@@ -17,12 +14,13 @@ from deploy.loadtest.chaos.sending import Sender
 from deploy.loadtest.chaos.watch import Watch
 from deploy.loadtest.judging.ledger import Ledger
 from deploy.loadtest.judging.objects import object_faults
+from deploy.loadtest.workload.mix import Mix
 from deploy.loadtest.workload.planned import Kind, Planned
+from deploy.loadtest.workload.traffic import Traffic
 from deploy.services.buckets import s3_client
 from deploy.services.consumer import Consumer
 from deploy.services.interface import Endpoints
 from deploy.settings import DeploySettings
-from serve.schemas.listing import EventType
 from tests.support.photos import PhotoServer, garment
 from tests.support.servers import KafkaServer, unique
 
@@ -31,6 +29,19 @@ _BURST = 24
 _PACE_S = 1.0
 _COMPARED = 40
 CATALOG = Path(__file__).parents[1] / "data" / "catalog"
+
+
+class _Garments:
+    """Photos that are drawn when an event names them, for one tenant."""
+
+    def __init__(self, server: PhotoServer, tenant: str) -> None:
+        self._server = server
+        self._tenant = tenant
+
+    def url(self, name: str) -> str:
+        number = int(name.partition("-")[0])
+        colour = (30 + 7 * number % 200, 80, 140)
+        return self._server.add(f"{self._tenant}-{name}", garment(colour=colour, seed=number))
 
 
 class ClusterTraffic:
@@ -66,26 +77,17 @@ class ClusterTraffic:
 
     def _events(self) -> Iterator[Planned]:
         """Listings without end, each with a photo of its own; thought up as they are sent."""
-        for number in count(1):
-            colour = (30 + 7 * number % 200, 80, 140)
-            url = self._photos.add(f"{self._tenant}-{number}.jpg", garment(colour=colour, seed=number))
-            self._planned[number] = self._event(number, url)
-            yield self._planned[number]
-
-    def _event(self, number: int, url: str) -> Planned:
-        listing = f"sku-{number}"
-        data = {"tenant_id": self._tenant, "listing_id": listing, "revision": 1, "recipe": "tiny"}
-        event = {"specversion": SPEC_VERSION, "id": f"event-{number}", "source": "//tests", "type": EventType.CREATED}
-        return Planned(
-            number=number,
-            topic=self.settings.topics[0],
-            key=f"{self._tenant}:{listing}".encode(),
-            value=to_json({**event, "data": {**data, "images": [{"url": url}]}}),
-            kind=Kind.PHOTOS,
-            event_id=f"event-{number}",
-            listing=f"{self._tenant}:{listing}",
-            revision=1,
+        mix = Mix(
+            new_listings=1,
+            first={Kind.PHOTOS: 1},
+            tenants={self._tenant: 1},
+            topics={self.settings.topics[0]: 1},
+            recipes={"tiny": 1},
+            edges={400: 1},
         )
+        for event in Traffic(mix, 1, _Garments(self._photos, self._tenant)).events(sys.maxsize):
+            self._planned[event.number] = event
+            yield event
 
     def run(self, disturb: Callable[[], None], patience_s: float) -> None:
         """Send some events, call `disturb`, which sends more by `busy_until`, and wait until each has an answer."""
@@ -130,14 +132,14 @@ class ClusterTraffic:
     def faults(self) -> list[str]:
         """What is wrong: events without answer or with two, dead letters, objects other than those of a calm run."""
         ledger = Ledger()
-        standing = Census(self.settings).enter(ledger, self._planned)
+        Census(self.settings).enter(ledger, self._planned)
         assert len(ledger.events) == len(self._planned)
         events = list(ledger.last_events().values())
         # Evenly among all: a calm run of hundreds would take longer than the test.
         events = events[:: 1 + len(events) // _COMPARED]
         calm = calm_run(events, self._planned, self._store, catalog=CATALOG, photos=self._photos.origin)
         assert all(calm.values())
-        found = [*ledger.verdict(), *object_faults(calm, standing, self._objects())]
+        found = [*ledger.verdict(), *object_faults(calm, ledger.standing, self._objects())]
         return [f"{one}" for one in found]
 
     def _objects(self) -> dict[str, str]:

@@ -44,9 +44,12 @@ def test_without_a_file_it_is_the_default() -> None:
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
-    mix = load_mix(written(tmp_path, images={1: 2, 6: 1}, topics={"a": 1, "b": 0}, poison={"empty": 1}))
+    mix = load_mix(
+        written(tmp_path, images={1: 2, 6: 1}, edges={64: 1, 65: 0}, topics={"a": 1, "b": 0}, poison={"empty": 1})
+    )
     assert mix.images == {1: 2, 6: 1}
     assert mix.topics_used == ("a",)
+    assert mix.edges_used == (64,)
     assert mix.poison == {Poison.EMPTY: 1}
     assert mix.faults.keys() == set(PhotoFault)
 

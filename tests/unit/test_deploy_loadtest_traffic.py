@@ -177,6 +177,8 @@ def test_namespaces_do_not_meet() -> None:
         tenants = {one.listing.tenant_id for _, one in good(events)}
         listings = {one.listing.listing_id for _, one in good(events)}
         photos = {name.partition("-")[0] for name in photo_names(events)}
+        # Photo sources take them as file names and as seeds.
+        assert max(map(int, photos)) < 10**18
         return {event.event_id for event in events} | tenants | listings | photos
 
     spaces = [identities(name) for name in ("", "a", "b-2")]

@@ -103,6 +103,11 @@ class Mix(BaseModel):
         """The recipes that events name."""
         return tuple(name for name, share in self.recipes.items() if share)
 
+    @property
+    def edges_used(self) -> tuple[int, ...]:
+        """The sizes of photos that must be there, in pixels of the longer side."""
+        return tuple(edge for edge, share in self.edges.items() if share)
+
 
 def load_mix(path: Path | None = None) -> Mix:
     """Read a mix: a file, the name of one that comes along, or the default; raise `DeployError` with all its faults."""
