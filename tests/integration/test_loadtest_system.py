@@ -97,7 +97,7 @@ def test_in_process_a_store_is_all_that_runs(tmp_path: Path, monkeypatch: pytest
         assert isinstance(line, ResultLine)
         # A drawn photo may be for a person to look at.
         assert line.result.outcome in {Outcome.ENRICHED, Outcome.REVIEW_REQUIRED}
-        assert line.result.images
+        assert line.result.outputs
         assert named(found)["rss_mb.store"][0] > 1
         # Torch and its threads are in this process.
         assert max(named(found)["rss_mb.harness"]) > 50
