@@ -55,8 +55,8 @@ class PhotoHost:
     ) -> None:
         """`folder` is for the log. `photos`: a folder of pictures to use instead of drawn ones.
 
-        `host` is the address to listen on, `advertised` the name under which others reach it. Each edge has a file of each
-        of `bases` different pictures; a folder may hold fewer.
+        `host` is the address to listen on, `advertised` the name under which others reach it. Of each of `bases`
+        different pictures, of which a folder may hold fewer, each edge has a file.
         """
         self._folder = folder
         self._host = host
