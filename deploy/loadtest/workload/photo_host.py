@@ -31,7 +31,7 @@ from serve.settings import ServeSettings
 
 _MODULE = "deploy.loadtest.workload.photo_host"
 #: Different pictures; drawing one takes 0.4 s.
-BASES = 24
+BASES = 16
 #: Answers are gathered up to this size, so that head and photo go in one piece.
 _SENT_AT_ONCE = 128 * 1024
 
@@ -55,8 +55,8 @@ class PhotoHost:
     ) -> None:
         """`folder` is for the log. `photos`: a folder of pictures to use instead of drawn ones.
 
-        `host` is the address to listen on, `advertised` the name under which others reach it. Of `bases` different
-        pictures at most each edge has a file.
+        `host` is the address to listen on, `advertised` the name under which others reach it. Of each of `bases`
+        different pictures, of which a folder may hold fewer, each edge has a file.
         """
         self._folder = folder
         self._host = host
@@ -76,7 +76,7 @@ class PhotoHost:
 
     @property
     def origin(self) -> str:
-        """`host:port`, as Serve's list of allowed origins wants it; known from the start on."""
+        """`host:port`, as Serve's list of allowed origins wants it; known once it was started."""
         return f"{self._advertised}:{self._port}"
 
     def url(self, name: str) -> str:
