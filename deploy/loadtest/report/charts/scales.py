@@ -146,7 +146,7 @@ def over_time(low: float, high: float, start: float, end: float, ticks: int) -> 
 def _time(value: float, step: float) -> str:
     if value == 0:
         return "0"
-    if step >= 3600:
+    if step >= 1800:
         return f"{value / 3600:g} h"
     return f"{value / 60:g} min" if step >= 60 else f"{value:g} s"
 

@@ -37,14 +37,17 @@ def waterfall(bars: Sequence[Bar], title: str, description: str, width: float) -
     ends = [end for _, group in groups for _, end in _placed(group)]
     # The value of the longest bar stands beside it.
     across = linear(ends, left, right - 70, short_ms, 3 if narrow else 5)
+    grid: list[str] = []
     parts, y = [] if narrow else _columns(width), 24.0
     for name, group in groups:
         if group:
             parts.append(text(0, y + 14, shortened(name, width), "group"))
-            drawn, y = _group(group, across, y + _HEAD, narrow=narrow, width=width, left=left)
+            top = y + _HEAD
+            drawn, y = _group(group, across, top, narrow=narrow, width=width, left=left)
+            # Not through the heading.
+            grid += [line(across.at(tick.at), top - 6, across.at(tick.at), y, "grid") for tick in across.ticks]
             parts += drawn
             y += 8
-    grid = [line(across.at(tick.at), 30, across.at(tick.at), y, "grid") for tick in across.ticks]
     labels = [text(across.at(tick.at), y + 14, tick.label, "tick", anchor="middle") for tick in across.ticks]
     return picture(width, y + 24, title, description, [*grid, *parts, *labels])
 
