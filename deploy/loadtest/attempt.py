@@ -12,13 +12,14 @@ from deploy.errors import ServiceFailed
 from deploy.loadtest.faults.conductor import Mark, TimedConductor
 from deploy.loadtest.inputs import Inputs
 from deploy.loadtest.judging.evidence import Evidence
+from deploy.loadtest.judging.ledger import Ledger
 from deploy.loadtest.measuring.clock_watch import ClockWatch, read_clocks
 from deploy.loadtest.measuring.clocks import read_own_clock
 from deploy.loadtest.measuring.moment import Moment
 from deploy.loadtest.measuring.observations import Taken
 from deploy.loadtest.measuring.records import NS, Records
 from deploy.loadtest.measuring.samples import Sample
-from deploy.loadtest.options import Mode, RunOptions
+from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.loadtest.output import OutputFolder
 from deploy.loadtest.sending.feeds import ChildFeed, Generator, Receiver
 from deploy.loadtest.sending.interface import GeneratorSpec, ReceiverSpec
@@ -26,8 +27,9 @@ from deploy.loadtest.sending.unconfirmed import Starts, ends_of, places_of
 from deploy.loadtest.system.environment import environment, revision
 from deploy.loadtest.system.interface import System
 from deploy.loadtest.system.sampler import Sampler
-from deploy.loadtest.workload.planned import ENDINGS
-from deploy.loadtest.workload.schedule import ScheduleFacts, open_schedule, plan_schedule
+from deploy.loadtest.workload.planned import Kind, endings_of
+from deploy.loadtest.workload.schedule import plan_schedule
+from deploy.loadtest.workload.schedule_file import ScheduleFacts, open_schedule
 
 #: The reason in `RunDocument.invalid` of a run that Ctrl-C ended.
 INTERRUPTED = "interrupted"
@@ -111,8 +113,12 @@ class Attempt:
         options = self.options
         self.view.say("planning the schedule")
         facts = plan_schedule(options, self.inputs.mix, self.system.photos, self.out.schedule)
-        ledger = self.system.ledger(ENDINGS)
-        self._records = Records(ledger, warmup_s=options.warmup_s, duration_s=options.duration_s)
+        unordered = options.driver is not DriverKind.KAFKA or options.chaos is not None
+
+        def endings(kind: str, loose: bool) -> frozenset[str]:
+            return endings_of(Kind(kind), unordered=loose or unordered)
+
+        self._records = Records(Ledger(endings=endings), warmup_s=options.warmup_s, duration_s=options.duration_s)
         _, dues = open_schedule(self.out.schedule)
         self._records.plan(dues)
         self.view.say(
@@ -206,8 +212,7 @@ class Attempt:
         conductor = self._conductor
         moment = self._records.moment(time.monotonic_ns(), samples=self._latest)
         if conductor is not None:
-            faults = {"fault": conductor.now_on, "healed": conductor.healed, "faults": len(self.inputs.strikes)}
-            moment = replace(moment, **faults)
+            moment = replace(moment, fault=conductor.now_on, healed=conductor.healed, faults=len(self.inputs.strikes))
         self.view.update(moment)
 
     def _take_samples(self, sampler: Sampler) -> None:
@@ -259,7 +264,7 @@ class Attempt:
             started_at=started_at,
             revision=revision(),
             schedule_sha256=facts.sha256,
-            environment=environment(),
+            environment=environment(self.options),
             config={
                 "mix": inputs.mix.model_dump(mode="json"),
                 "slo": inputs.slo.model_dump(mode="json"),

@@ -1,6 +1,7 @@
 """What a load test is asked for."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
@@ -58,3 +59,18 @@ class RunOptions:
     serve_url: str | None = None
     #: A folder of photos instead of drawn ones.
     photos: Path | None = None
+
+
+_NAMES = {"duration_s": "duration", "warmup_s": "warmup", "drain_s": "drain"}
+_ALWAYS = frozenset({"driver", "rate", "duration_s", "seed", "out"})
+
+
+def command_of(options: RunOptions) -> str:
+    """The command line that repeats the run."""
+    words = ["vitrine loadtest run"]
+    for one in fields(options):
+        value = getattr(options, one.name)
+        if one.name in _ALWAYS or value != one.default:
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            words.append(f"--{_NAMES.get(one.name, one.name.replace('_', '-'))} {shlex.quote(text)}")
+    return " ".join(words)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -11,14 +12,19 @@ from typing import Protocol
 from deploy.errors import DeployError
 from deploy.loadtest.attempt import Attempt, View
 from deploy.loadtest.inputs import Inputs, named, read_inputs
+from deploy.loadtest.judging.columns import columns_of
 from deploy.loadtest.judging.evidence import Evidence
 from deploy.loadtest.judging.judge import judge
-from deploy.loadtest.options import RunOptions
+from deploy.loadtest.measuring.account import rows
+from deploy.loadtest.options import RunOptions, command_of
 from deploy.loadtest.output import OutputFolder
 from deploy.loadtest.report.document import RunDocument
+from deploy.loadtest.report.hlog import write_hlog
+from deploy.loadtest.report.html_report import write_report
 from deploy.loadtest.system.given import open_system
 from deploy.loadtest.system.interface import System
 from deploy.loadtest.workload.photo_host import PhotoHost
+from deploy.services.atomic import write_atomically
 
 
 class LiveView(View, Protocol):
@@ -70,16 +76,27 @@ def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tup
     out.clear()
     photos = partial(_photo_host, options, inputs, out.services)
     with open_system(options, view.service, out.services, photos) as system:
-        unknown = set(inputs.mix.recipes) - set(system.recipes)
+        unknown = set(inputs.mix.recipes_used) - set(system.recipes)
         if unknown:
             raise DeployError(f"the mix names recipes that are not served: {', '.join(sorted(unknown))}")
         yield system, out
 
 
 def _photo_host(options: RunOptions, inputs: Inputs, folder: Path, host: str, port: int) -> PhotoHost:
-    return PhotoHost(folder, seed=options.seed, edges=inputs.mix.edges, photos=options.photos, host=host, port=port)
+    return PhotoHost(
+        folder, seed=options.seed, edges=tuple(inputs.mix.edges), photos=options.photos, host=host, port=port
+    )
 
 
 def _written(evidence: Evidence, out: OutputFolder) -> RunDocument:
     document = judge(evidence)
+    columns = columns_of(evidence.records)
+    counted = columns.counts & columns.answered
+    latencies = {
+        "intended": (columns.due_s[counted], columns.latency_ms[counted] * 1000),
+        "service": (columns.sent_s[counted], columns.service_ms[counted] * 1000),
+    }
+    write_hlog(out.histograms, latencies, document.started_at + timedelta(seconds=evidence.options.warmup_s))
+    write_atomically(out.document, document.model_dump_json(indent=2) + "\n")
+    write_report(document, rows(evidence.records), out.path, command=command_of(evidence.options))
     return document

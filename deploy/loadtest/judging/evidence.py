@@ -30,6 +30,8 @@ class Evidence:
     own_clock: OwnClock | None = None
     #: What makes the run worthless: a child that broke, services that died although nobody wanted it.
     reasons: Sequence[str] = ()
+    #: Workers that ended although nobody wanted it, a sentence each.
+    died: Sequence[str] = ()
     #: Whether the generators came to the end of the schedule.
     finished: bool = True
     #: Backlog: CLOCK_MONOTONIC at which the consumers were let go.

@@ -1,33 +1,13 @@
 """What became of every event of a run, one after the other. Pure."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from deploy.loadtest.measuring.ledger_row import LedgerRow
 from deploy.loadtest.measuring.observations import Answer, Letter
 from deploy.loadtest.measuring.records import NS, Records
 
 
-class Row(NamedTuple):
-    """A line of the account of all events."""
-
-    #: In the schedule; -1 of an answer to nothing that was sent.
-    number: int
-    event_id: str
-    kind: str
-    listing: str
-    revision: int
-    #: When it was to be sent, in seconds since the measured window began.
-    at_s: float
-    #: An outcome, `dead`, `missing`, `unsent`; `unknown` of an answer to nothing that was sent.
-    ending: str
-    latency_ms: float | None
-    #: Where it stood first, `topic[partition]@offset`.
-    place: str
-    #: Words with spaces between them: `warm-up`, `twice`, `unexpected`, `hidden` (repeats that the reader hides).
-    flags: str
-
-
-def rows(records: Records) -> Iterator[Row]:
+def rows(records: Records) -> Iterator[LedgerRow]:
     """The account of all events, then the answers to nothing that was sent."""
     for number in range(1, records.planned + 1):
         yield _row(records, number)
@@ -35,7 +15,7 @@ def rows(records: Records) -> Iterator[Row]:
         yield _stranger(records, came)
 
 
-def _row(records: Records, number: int) -> Row:
+def _row(records: Records, number: int) -> LedgerRow:
     roster, ledger = records.ledger.roster, records.ledger
     ending, visible = ledger.ending(number), int(records.visible_ns[number])
     told = (
@@ -44,7 +24,7 @@ def _row(records: Records, number: int) -> Row:
         ("unexpected", ledger.fates.ended(number) and not ledger.expected(number)),
         ("hidden", ledger.fates.hidden(number)),
     )
-    return Row(
+    return LedgerRow(
         number=number,
         event_id=roster.event_id(number),
         kind=roster.kind(number),
@@ -58,9 +38,9 @@ def _row(records: Records, number: int) -> Row:
     )
 
 
-def _stranger(records: Records, came: Answer | Letter) -> Row:
+def _stranger(records: Records, came: Answer | Letter) -> LedgerRow:
     told = (came.event_id, came.listing, came.revision) if isinstance(came, Answer) else (came.dead_id, "", 0)
-    return Row(
+    return LedgerRow(
         number=-1,
         event_id=told[0],
         kind="",

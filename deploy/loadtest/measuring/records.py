@@ -223,6 +223,11 @@ class Records:
         """Events that were sent and are awaited. `Ledger.settle` finds those whose acknowledgement was lost."""
         return self.sent - self.answered
 
+    def unplaced(self) -> dict[int, str]:
+        """Ids of the events, by number, of which nobody has said whether they were taken."""
+        roster, ledger = self.ledger.roster, self.ledger
+        return {one: roster.event_id(one) for one in ledger.out() if not roster.placed(one)}
+
     @property
     def errors(self) -> list[Fault]:
         """Errors by class, the most frequent first."""

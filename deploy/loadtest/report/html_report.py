@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from deploy.loadtest.measuring.ledger_row import LedgerRow
 from deploy.loadtest.report.document import RunDocument, SearchDocument
 from deploy.loadtest.report.page import search
 from deploy.loadtest.report.page.about import about, errors
@@ -14,7 +15,7 @@ from deploy.loadtest.report.page.elements import text
 from deploy.loadtest.report.page.latency import kinds, latency, stages
 from deploy.loadtest.report.page.ledger import ledger
 from deploy.loadtest.report.page.verdict import objectives, verdict
-from deploy.loadtest.report.rows import EMBEDDED, KeptRows, LedgerRow, write_rows
+from deploy.loadtest.report.rows import EMBEDDED, KeptRows, write_rows
 from deploy.loadtest.report.words import rate, seconds
 
 PAGE = "report.html"

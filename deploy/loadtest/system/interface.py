@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from consumers.settings import ConsumerSettings
 from deploy.loadtest.faults.scene import Scene
 from deploy.loadtest.workload.planned import PhotoSource
 from deploy.services.processes import ProcessRecord
@@ -17,6 +18,10 @@ class System(Protocol):
     photos: PhotoSource
     #: Recipes that the events may name must be served there.
     recipes: Sequence[str]
+
+    def settings(self) -> ConsumerSettings | None:
+        """What its Kafka is read with; None without Kafka."""
+        ...
 
     def processes(self) -> Mapping[str, Sequence[ProcessRecord]]:
         """The processes of the moment by role (`kafka`, `store`, `serve`, `consumers`, `photos`); {} where remote."""

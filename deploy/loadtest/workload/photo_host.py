@@ -49,14 +49,16 @@ class PhotoHost:
         edges: Sequence[int],
         photos: Path | None = None,
         host: str = "127.0.0.1",
+        port: int = 0,
         advertised: str | None = None,
         bases: int = BASES,
         settings: DeploySettings | None = None,
     ) -> None:
         """`folder` is for the log. `photos`: a folder of pictures to use instead of drawn ones.
 
-        `host` is the address to listen on, `advertised` the name under which others reach it. Of each of `bases`
-        different pictures, of which a folder may hold fewer, each edge has a file.
+        `host` is the address to listen on, with a free port where `port` is 0; `advertised` the name under which
+        others reach it. Of each of `bases` different pictures, of which a folder may hold fewer, each edge has a
+        file.
         """
         self._folder = folder
         self._host = host
@@ -71,7 +73,7 @@ class PhotoHost:
             "photos": str(photos.absolute()) if photos else None,
             "huge_bytes": ServeSettings.model_fields["fetch_max_bytes"].default + 1024 * 1024,
         }
-        self._port = 0
+        self._port = port
         self._child: Child | None = None
 
     @property

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from deploy.loadtest.measuring.ledger_row import LedgerRow
 from deploy.loadtest.report.document import LedgerCounts, RunDocument
 from deploy.loadtest.report.page.elements import Table, badge, section, table, text
-from deploy.loadtest.report.rows import KeptRows, LedgerRow, packed
+from deploy.loadtest.report.rows import KeptRows, packed
 from deploy.loadtest.report.verdict import adds_up, summed
 from deploy.loadtest.report.words import NONE, count, ms, plural, readable, share
 
