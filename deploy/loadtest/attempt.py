@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from deploy.errors import ServiceFailed
+from deploy.loadtest.faults.backstage import Backstage
 from deploy.loadtest.faults.conductor import Mark, TimedConductor
 from deploy.loadtest.inputs import Inputs
 from deploy.loadtest.judging.evidence import Evidence
@@ -71,6 +72,7 @@ class Attempt:
     _generators: list[Generator] = field(init=False, default_factory=list)
     _receiver: Receiver | None = field(init=False, default=None)
     _conductor: TimedConductor | None = field(init=False, default=None)
+    _backstage: Backstage | None = field(init=False, default=None)
     _clock_watch: ClockWatch = field(init=False, default_factory=ClockWatch)
     _looked_at: float = field(init=False, default=0.0)
     _samples: list[Sample] = field(init=False, default_factory=list)
@@ -93,7 +95,7 @@ class Attempt:
         with ExitStack() as stack:
             self._start(stack)
             sampler = stack.enter_context(Sampler(self.system, self.system.settings()))
-            self._go()
+            self._go(stack)
             try:
                 self._watch(sampler)
                 self._confirm()
@@ -101,8 +103,6 @@ class Attempt:
                 self._reasons.append(f"{INTERRUPTED} after {time.monotonic() - began:.0f} s")
             except ServiceFailed as error:
                 self._reasons.append(str(error))
-            finally:
-                self._heal()
         self._take_rest(sampler)
         cpu_s = _own_cpu_s() - used + sum(feed.cpu_s for feed in self._feeds)
         return self._evidence(facts, started_at, time.monotonic() - began, cpu_s)
@@ -151,7 +151,7 @@ class Attempt:
                 raise ServiceFailed(f"{late}: not ready after {_READY_S:g} s; the logs are in {logs}")
             time.sleep(_TICK_S)
 
-    def _go(self) -> None:
+    def _go(self, stack: ExitStack) -> None:
         go_ns = time.monotonic_ns() + _LEAD_NS
         self._records.begin(go_ns)
         if self.inputs.strikes:
@@ -164,6 +164,7 @@ class Attempt:
                 answered=lambda: self._records.answered,
                 report=self.view.mark,
             )
+            self._backstage = stack.enter_context(Backstage(self._conductor))
         for generator in self._generators:
             generator.go(go_ns)
 
@@ -173,8 +174,8 @@ class Attempt:
         while not self._over():
             time.sleep(_TICK_S)
             self._read()
-            if self._conductor is not None:
-                self._conductor.tick()
+            if self._backstage is not None:
+                self._backstage.check()
             self._look(sampler)
             if self.options.mode is Mode.BACKLOG and self._released_ns is None and self._sent_all:
                 self.view.say("the backlog is there: the consumers start")
@@ -221,14 +222,6 @@ class Attempt:
             self._latest.update(sample.values)
 
     # -- afterwards --
-
-    def _heal(self) -> None:
-        if self._conductor is None:
-            return
-        try:
-            self._conductor.heal()
-        except ServiceFailed as error:
-            self._reasons.append(str(error))
 
     def _confirm(self) -> None:
         """Look up in the log what no acknowledgement came for: the broker may have it all the same."""
