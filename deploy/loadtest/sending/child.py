@@ -7,12 +7,15 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Client, Connection
+from pathlib import Path
 from typing import Any
 
 #: A thread that computes hands the interpreter on after this time, instead of 5 ms.
 _SWITCH_S = 0.0005
 #: Young objects before a collection; old ones are frozen.
 _GC = (20_000, 20, 100)
+#: By how much its threads are less nice than those of the system under load.
+_AHEAD = 10
 
 
 def connect(address: str) -> Connection:
@@ -42,6 +45,21 @@ def calm() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC)
+    _come_first()
+
+
+def _come_first() -> None:
+    """Be scheduled before others, where the system lets us: on a busy machine lag p99 was 3 ms with it, 5.5 without.
+
+    Linux keeps a priority per thread. What was started before, such as a Studio, keeps its own.
+    """
+    try:
+        for task in Path("/proc/self/task").iterdir():
+            mine = os.getpriority(os.PRIO_PROCESS, int(task.name))
+            os.setpriority(os.PRIO_PROCESS, int(task.name), max(-20, mine - _AHEAD))
+    except OSError:
+        # Only root, or who has CAP_SYS_NICE, may.
+        return
 
 
 def raise_file_limit() -> int:
