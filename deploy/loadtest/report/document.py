@@ -82,6 +82,14 @@ class LedgerCounts(_Part):
     unexpected: int = 0
 
 
+class Broken(_Part):
+    """A promise that was broken: `lost`, `twice`, `wrong`, `spoiled`, `unknown`, `order`, `overwritten`."""
+
+    reason: str
+    count: int
+    example: str = ""
+
+
 class KindFigures(_Part):
     """Events of one kind."""
 
@@ -165,6 +173,8 @@ class ClockFigure(_Part):
     offset_ms: float | None
     error_ms: float | None
     n: int
+    #: Events that no offset allows which the others allow.
+    contradicting: int = 0
 
 
 class Trend(_Part):
@@ -205,6 +215,7 @@ class RunDocument(_Part):
     #: The same from the time at which it was really sent: what a closed loop would show.
     service_ms: Percentiles
     ledger: LedgerCounts
+    broken: list[Broken] = []
     #: From the time at which an event was to be sent to the time at which it was.
     generator_lag_ms: Percentiles
     kinds: list[KindFigures] = []
