@@ -84,7 +84,7 @@ def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tup
 
 def _photo_host(options: RunOptions, inputs: Inputs, folder: Path, host: str, port: int) -> PhotoHost:
     return PhotoHost(
-        folder, seed=options.seed, edges=tuple(inputs.mix.edges), photos=options.photos, host=host, port=port
+        folder, seed=options.seed, edges=inputs.mix.edges_used, photos=options.photos, host=host, port=port
     )
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.loadtest.workload.photo_bucket import upload_photos
-from deploy.loadtest.workload.photo_bytes import Flaw, PhotoFiles, PhotoName, base, picture
+from deploy.loadtest.workload.photo_bytes import PhotoFiles, PhotoName, base, picture
 from deploy.loadtest.workload.photo_host import PhotoHost, pictures
+from deploy.loadtest.workload.planned import PhotoFault
 from deploy.services.interface import Endpoints
 from deploy.services.processes import alive
 from serve.errors import ServeError, SourceNotFound, SourceTooLarge
@@ -39,7 +40,7 @@ def test_serve_fetches_from_a_process_that_can_be_stopped_and_started_again(tmp_
         (process,) = host.processes()
         assert process.pid != os.getpid()
         names = [PhotoName(number, EDGE) for number in range(20)]
-        wanted = [*names, PhotoName(0, EDGE, Flaw.HUGE), PhotoName(0, EDGE, Flaw.MISSING)]
+        wanted = [*names, PhotoName(0, EDGE, PhotoFault.HUGE), PhotoName(0, EDGE, PhotoFault.MISSING)]
         urls = [host.url(str(name)) for name in wanted]
         *photos, huge, missing = fetched(SourceFetcher(FetchPolicy(origins=(host.origin,))), urls)
         assert (type(huge), type(missing)) == (SourceTooLarge, SourceNotFound)
@@ -79,8 +80,8 @@ def test_serve_fetches_what_was_put_into_a_bucket(embedded_store: StoreServer) -
     bucket = unique("photos")
     (pixels,) = pictures(5, 1, None)
     files = PhotoFiles({EDGE: [base(pixels, EDGE)]}, seed=5, huge_bytes=0)
-    photos = upload_photos(store, bucket, files, count=3, edges=[EDGE], flaws=[Flaw.GARBAGE, Flaw.MISSING])
-    names = [PhotoName(1, EDGE), PhotoName(4, EDGE), PhotoName(2, EDGE), PhotoName(1, EDGE, Flaw.MISSING)]
+    photos = upload_photos(store, bucket, files, count=3, edges=[EDGE], flaws=[PhotoFault.GARBAGE, PhotoFault.MISSING])
+    names = [PhotoName(1, EDGE), PhotoName(4, EDGE), PhotoName(2, EDGE), PhotoName(1, EDGE, PhotoFault.MISSING)]
     fetcher = SourceFetcher(FetchPolicy(buckets=(bucket,)), embedded_store.client())
     one, same, other, missing = fetched(fetcher, [photos.url(str(name)) for name in names])
     assert isinstance(one, FetchedBytes)

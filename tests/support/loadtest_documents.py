@@ -10,6 +10,7 @@ from math import exp, log10
 from typing import Any
 
 from deploy.loadtest.report.document import (
+    Broken,
     ClockFigure,
     Drain,
     ErrorFigure,
@@ -258,7 +259,14 @@ def trend(role: str, start: float, end: float, slope: float) -> Trend:
 
 
 GOOD = Story()
-MISSED = Story(rate=520, duration_s=120, trouble=1900, lost=3, twice=1)
+MISSED = Story(
+    rate=520,
+    duration_s=120,
+    trouble=1900,
+    lost=3,
+    twice=1,
+    more={"broken": [Broken(reason="lost", count=3, example="photos lt-0a65 at listings.bulk[3]@17: no answer")]},
+)
 INVALID = Story(
     rate=500,
     duration_s=60,

@@ -12,18 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.errors import DeployError, ServiceFailed
+from deploy.errors import ServiceFailed
 from deploy.loadtest.measuring.observations import Letter, Observation, Sent, Taken
 from deploy.loadtest.options import DriverKind
 from deploy.loadtest.sending.feeds import Generator, Receiver
 from deploy.loadtest.sending.interface import GeneratorSpec, ReceiverSpec
-from deploy.loadtest.sending.timetable import timetable
 from deploy.loadtest.sending.wire import Outbox, Report, Threshold
 from deploy.services.processes import start_mark
 
@@ -88,28 +86,6 @@ def generator(told: GeneratorSpec, folder: Path) -> Iterator[Generator]:
         yield child
     finally:
         child.stop()
-
-
-def test_a_schedule_is_read_as_it_was_written(tmp_path: Path) -> None:
-    found = list(timetable(written(tmp_path / "s", [0.0, 0.5, 0.75]), 0, 1))
-    assert [(one.at_s, one.event.number, one.event.value) for one in found] == [
-        (0.0, 1, b"\xff\xfe\x00"),
-        (0.5, 2, b"{"),
-        (0.75, 3, b"{"),
-    ]
-
-
-def test_shards_share_a_schedule(tmp_path: Path) -> None:
-    path = written(tmp_path / "s", [0.0] * 20)
-    shares = [[one.event.number for one in timetable(path, shard, 3)] for shard in range(3)]
-    assert sorted(chain(*shares)) == list(range(1, 21))
-    assert all(share == sorted(share) for share in shares)
-
-
-def test_what_is_no_schedule_is_told(tmp_path: Path) -> None:
-    (tmp_path / "s").write_bytes(b"no gzip")
-    with pytest.raises(DeployError, match="cannot be read"):
-        list(timetable(tmp_path / "s", 0, 1))
 
 
 def test_a_parent_that_is_away_stops_nobody_and_loses_nothing() -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.loadtest.report.document import LedgerCounts, RunDocument
+from deploy.loadtest.report.document import Broken, LedgerCounts, RunDocument
 from deploy.loadtest.report.html_report import run_page, search_page, write_report, write_search_report
 from deploy.loadtest.report.rows import KeptRows, LedgerRow, packed, write_rows
 from deploy.loadtest.report.verdict import headline
@@ -161,6 +161,7 @@ def test_problems_are_written_out_and_every_row_is_in_page_and_file(tmp_path: Pa
     bad = [row for row in expected if row.ending == "missing" or row.flags]
     assert len(bad) == 4
     written = page[: page.index('id="browser"')]
+    assert "photos lt-0a65 at listings.bulk[3]@17: no answer" in written
     assert all(row.event_id in written for row in bad)
     with gzip.open(tmp_path / "ledger.csv.gz", "rt", newline="") as file:
         [head, *lines] = csv.reader(file)
@@ -268,6 +269,8 @@ def test_one_sentence_says_what_happened() -> None:
     calm = document(small(CHAOS)).slo.model_copy(update={"met": True, "objectives": []})
     lossy = document(small(MISSED)).model_copy(update={"slo": calm})
     assert headline(lossy).endswith("3 missing and 1 answered twice.")
+    late = document(small(CHAOS)).model_copy(update={"broken": [Broken(reason="order", count=2, example="L1")]})
+    assert headline(late).endswith("p99 812 ms, 2 out of order.")
 
 
 def chromium(page: Path, folder: Path, *options: str) -> tuple[str, str]:

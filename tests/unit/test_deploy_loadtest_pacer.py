@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.loadtest.sending.look_ahead import LookAhead
-from deploy.loadtest.sending.pacer import Due, pace
+from deploy.loadtest.sending.pacer import pace
 from deploy.loadtest.workload.planned import Kind, Planned
+from deploy.loadtest.workload.schedule_file import Due
 
 MS = 1_000_000
 START = 5_000 * MS

@@ -17,8 +17,9 @@ from PIL import Image
 
 from deploy.errors import DeployError
 from deploy.loadtest.workload.photo_bucket import BucketPhotos
-from deploy.loadtest.workload.photo_bytes import Flaw, PhotoFiles, PhotoName, base, numbered, picture
+from deploy.loadtest.workload.photo_bytes import PhotoFiles, PhotoName, base, numbered, picture
 from deploy.loadtest.workload.photo_host import PhotoHost, files_of, server
+from deploy.loadtest.workload.planned import PhotoFault
 
 HUGE = 300_000
 EDGES = (40, 64)
@@ -35,7 +36,7 @@ def made(seed: int = 1, pictures: int = 3) -> PhotoFiles:
 
 FILES, SAME, OTHER_SEED = made(), made(), made(seed=2)
 numbers = st.integers(0, 10**18 - 1)
-names = st.builds(PhotoName, numbers, st.sampled_from(EDGES), st.none() | st.sampled_from(Flaw))
+names = st.builds(PhotoName, numbers, st.sampled_from(EDGES), st.none() | st.sampled_from(PhotoFault))
 whole_names = st.builds(PhotoName, numbers, st.sampled_from(EDGES), st.none())
 
 
@@ -71,7 +72,7 @@ def test_a_photo_decodes_to_the_picture_of_its_edge(name: PhotoName) -> None:
     assert np.array_equal(picture(raw, "photo"), plain)
 
 
-@given(names.filter(lambda name: name.flaw is not Flaw.MISSING))
+@given(names.filter(lambda name: name.flaw is not PhotoFault.MISSING))
 def test_the_same_name_is_the_same_file_and_no_other_seed_has_it(name: PhotoName) -> None:
     first, same, other = (files.file(name) for files in (FILES, SAME, OTHER_SEED))
     assert first is not None
@@ -81,7 +82,7 @@ def test_the_same_name_is_the_same_file_and_no_other_seed_has_it(name: PhotoName
     assert body(FILES, name) == body(SAME, name) != body(OTHER_SEED, name)
 
 
-@given(st.sets(names.filter(lambda name: name.flaw is not Flaw.MISSING), min_size=2, max_size=6))
+@given(st.sets(names.filter(lambda name: name.flaw is not PhotoFault.MISSING), min_size=2, max_size=6))
 def test_different_names_are_different_files(some: set[PhotoName]) -> None:
     assert len({hashlib.sha256(body(FILES, name)).digest() for name in some}) == len(some)
     assert len({file.etag for name in some if (file := FILES.file(name))}) == len(some)
@@ -90,7 +91,8 @@ def test_different_names_are_different_files(some: set[PhotoName]) -> None:
 @given(numbers)
 def test_flaws_are_what_they_are_called(number: int) -> None:
     whole, cut, garbage, huge = (
-        body(FILES, PhotoName(number, 64, flaw)) for flaw in (None, Flaw.TRUNCATED, Flaw.GARBAGE, Flaw.HUGE)
+        body(FILES, PhotoName(number, 64, flaw))
+        for flaw in (None, PhotoFault.TRUNCATED, PhotoFault.GARBAGE, PhotoFault.HUGE)
     )
     assert whole.startswith(cut)
     assert len(cut) < len(whole)
@@ -100,7 +102,7 @@ def test_flaws_are_what_they_are_called(number: int) -> None:
         picture(garbage, "garbage")
     assert len(huge) == HUGE
     assert huge.startswith(whole)
-    assert FILES.file(PhotoName(number, 64, Flaw.MISSING)) is FILES.file(PhotoName(number, 65)) is None
+    assert FILES.file(PhotoName(number, 64, PhotoFault.MISSING)) is FILES.file(PhotoName(number, 65)) is None
 
 
 def test_a_comment_goes_behind_the_segment_that_must_be_first_if_there_is_one() -> None:
@@ -178,7 +180,7 @@ def asked(
 
 def test_one_connection_gets_photo_after_photo(client: http.client.HTTPConnection) -> None:
     sockets = set()
-    for name in (PhotoName(5, 40), PhotoName(6, 40), PhotoName(5, 64), PhotoName(5, 40, Flaw.HUGE)):
+    for name in (PhotoName(5, 40), PhotoName(6, 40), PhotoName(5, 64), PhotoName(5, 40, PhotoFault.HUGE)):
         answer, raw = asked(client, f"/{name}")
         assert (answer.status, answer.getheader("Content-Type")) == (200, "image/jpeg")
         assert raw == body(FILES, name)

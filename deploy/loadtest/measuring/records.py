@@ -225,8 +225,9 @@ class Records:
 
     def unplaced(self) -> dict[int, str]:
         """Ids of the events, by number, of which nobody has said whether they were taken."""
-        roster, ledger = self.ledger.roster, self.ledger
-        return {one: roster.event_id(one) for one in ledger.out() if not roster.placed(one)}
+        roster, fates = self.ledger.roster, self.ledger.fates
+        numbers = (one for one in range(1, self.planned + 1) if fates.handed(one) and not roster.placed(one))
+        return {one: roster.event_id(one) for one in numbers}
 
     @property
     def errors(self) -> list[Fault]:

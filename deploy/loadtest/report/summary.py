@@ -22,6 +22,8 @@ def summary(document: RunDocument, report: Path | None = None) -> RenderableType
     if document.slo.objectives:
         parts += [_objectives(document), _GAP]
     parts += [_rates(document), _percentiles(document), _GAP, _ledger(document)]
+    if document.broken:
+        parts += [_GAP, _broken(document)]
     if document.errors:
         parts += [_GAP, _errors(document)]
     if document.soak:
@@ -136,6 +138,14 @@ def _ledger(document: RunDocument) -> Table:
             table.add_row(Text(readable(name), style="red"), Text(count(number), style="bold red"))
     if ledger.repeats_hidden:
         table.add_row("repeats hidden", count(ledger.repeats_hidden))
+    return table
+
+
+def _broken(document: RunDocument) -> Table:
+    table = _table("promise broken", "times", "first")
+    table.columns[2].justify = "left"
+    for one in document.broken:
+        table.add_row(plain(one.reason, "bold red"), count(one.count), plain(one.example))
     return table
 
 

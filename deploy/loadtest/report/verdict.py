@@ -9,6 +9,8 @@ ENDINGS = (
     *("dead", "missing"),
 )
 
+_DISORDER = {"order": "out of order", "overwritten": "overwritten by an older revision"}
+
 
 def slo_word(document: RunDocument) -> str:
     """`SLO met`, `SLO missed` or `no SLO`."""
@@ -23,7 +25,7 @@ def headline(document: RunDocument) -> str:
         return "This run does not count: no figure below may be quoted."
     if document.slo.objectives and not document.slo.met:
         return _missed([one for one in document.slo.objectives if one.met is not True])
-    return f"{_load(document)}: {_latency(document)}, {_account(document.ledger)}."
+    return f"{_load(document)}: {_latency(document)}, {_account(document)}."
 
 
 def _load(document: RunDocument) -> str:
@@ -37,7 +39,8 @@ def _latency(document: RunDocument) -> str:
     return "too few samples for a percentile"
 
 
-def _account(ledger: LedgerCounts) -> str:
+def _account(document: RunDocument) -> str:
+    ledger = document.ledger
     bad = [
         f"{count(number)} {name}"
         for number, name in (
@@ -48,6 +51,8 @@ def _account(ledger: LedgerCounts) -> str:
         )
         if number
     ]
+    # The others are in the counts.
+    bad += [f"{count(one.count)} {_DISORDER[one.reason]}" for one in document.broken if one.reason in _DISORDER]
     if bad:
         return " and ".join(bad)
     return "nothing lost, nothing doubled" if ledger.sent else "nothing was sent"

@@ -20,8 +20,8 @@ from deploy.loadtest.sending.interface import Driver
 from deploy.loadtest.sending.kafka_driver import KafkaDriver
 from deploy.loadtest.sending.look_ahead import LookAhead
 from deploy.loadtest.sending.pacer import pace
-from deploy.loadtest.sending.timetable import timetable
 from deploy.loadtest.sending.wire import Go, Outbox
+from deploy.loadtest.workload.schedule_file import open_schedule
 
 _FILL_S = 30.0
 
@@ -71,7 +71,9 @@ def main(address: str, spec: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     told = json.loads(spec)
     connection = connect(address)
-    generator = Generator(LookAhead(timetable(Path(told["schedule"]), told["shard"], told["shards"])))
+    generator = Generator(
+        LookAhead(open_schedule(Path(told["schedule"]), shard=told["shard"], shards=told["shards"])[1])
+    )
     outbox = Outbox(connection, generator.finished)
     listen(connection, generator.obey)
     outbox.start()

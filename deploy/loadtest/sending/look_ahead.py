@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from queue import Empty, Full, Queue
 from typing import Self
 
-from deploy.loadtest.sending.pacer import Due
+from deploy.loadtest.workload.schedule_file import Due
 
 _EVENTS = 2_000
 _LOOK_S = 0.1

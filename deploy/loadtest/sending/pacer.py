@@ -6,20 +6,14 @@ spins before the moment, or one of asyncio, was found to be later under load, no
 
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from deploy.loadtest.workload.planned import Planned
+from deploy.loadtest.workload.schedule_file import Due
 
 _NS = 1_000_000_000
 #: Sleeps are no longer, so that a pacer that is to stop hears of it soon.
 _LONGEST_NS = _NS // 4
-
-
-class Due(NamedTuple):
-    """An event and when it is to be sent, in seconds from the beginning of the schedule."""
-
-    at_s: float
-    event: Planned
 
 
 class Clock(Protocol):

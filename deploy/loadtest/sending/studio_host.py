@@ -23,8 +23,10 @@ from deploy.loadtest.sending.answers import item_of, letter, line_seen, place_of
 from deploy.loadtest.sending.child import connect
 from deploy.loadtest.workload.planned import Planned
 from deploy.services.ray_serve import CONFIG
+from serve.doors.events import parse_items
 from serve.logs import set_up
 from serve.metrics import PrometheusMetrics
+from serve.schemas.exchange import EnrichRequest
 from serve.schemas.redaction import secrets_of
 from serve.settings import ServeSettings
 from serve.studio import Studio, build_studio
@@ -90,7 +92,9 @@ async def _answer(studio: Studio, event: Planned) -> Observation:
     item = item_of(event, place)
     if isinstance(item, BadEvent):
         return letter(place, item.code.value, time.monotonic_ns())
-    line = await studio.answer(item)
+    # Through the door's own check: it refuses what is too large.
+    items, refused = parse_items(EnrichRequest(items=[item]).model_dump_json(exclude_unset=True).encode())
+    line = refused[0] if refused else await studio.answer(items[0])
     return line_seen(WAY, line, time.monotonic_ns())
 
 

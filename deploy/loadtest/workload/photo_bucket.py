@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.errors import ServiceFailed
-from deploy.loadtest.workload.photo_bytes import JPEG, Flaw, PhotoFiles, PhotoName
+from deploy.loadtest.workload.photo_bytes import JPEG, PhotoFiles, PhotoName
+from deploy.loadtest.workload.planned import PhotoFault
 from deploy.services.buckets import ensure_bucket, s3_client
 from deploy.services.interface import Endpoints
 
@@ -35,7 +36,7 @@ def upload_photos(
     *,
     count: int,
     edges: Sequence[int],
-    flaws: Sequence[Flaw] = (),
+    flaws: Sequence[PhotoFault] = (),
 ) -> BucketPhotos:
     """Put the files of the numbers 0 to `count` - 1 into the bucket, which is made if it is missing.
 

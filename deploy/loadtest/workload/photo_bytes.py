@@ -8,7 +8,6 @@ import hashlib
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from typing import NamedTuple, Self
 
 import cv2
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import DeployError
+from deploy.loadtest.workload.planned import PhotoFault
 
 JPEG = "image/jpeg"
 _QUALITY = 90
@@ -25,21 +25,12 @@ _PIECE = bytes(64 * 1024)
 _START, _APPLICATION, _COMMENT = b"\xff\xd8", b"\xff\xe0", b"\xff\xfe"
 
 
-class Flaw(StrEnum):
-    """What is wrong with a photo."""
-
-    TRUNCATED = "truncated"  #: the file ends in the middle
-    GARBAGE = "garbage"  #: no picture at all
-    HUGE = "huge"  #: more bytes than Serve takes
-    MISSING = "missing"  #: not there
-
-
 class PhotoName(NamedTuple):
     """`NUMBER-EDGE[-FLAW].jpg`; the edge is the longer one, in pixels."""
 
     number: int
     edge: int
-    flaw: Flaw | None = None
+    flaw: PhotoFault | None = None
 
     def __str__(self) -> str:
         flaw = "" if self.flaw is None else f"-{self.flaw}"
@@ -49,9 +40,9 @@ class PhotoName(NamedTuple):
     def parse(cls, text: str) -> Self | None:
         """Read a name; None where it is none."""
         found = _NAME.fullmatch(text)
-        if found is None or (found[3] and found[3] not in set(Flaw)):
+        if found is None or (found[3] and found[3] not in set(PhotoFault)):
             return None
-        return cls(int(found[1]), int(found[2]), Flaw(found[3]) if found[3] else None)
+        return cls(int(found[1]), int(found[2]), PhotoFault(found[3]) if found[3] else None)
 
 
 class PhotoFile(NamedTuple):
@@ -75,16 +66,16 @@ class PhotoFiles:
     def file(self, name: PhotoName) -> PhotoFile | None:
         """The file of this name; None for edges that nobody drew, and for what is to be missing."""
         bases = self._bases.get(name.edge)
-        if not bases or name.flaw is Flaw.MISSING:
+        if not bases or name.flaw is PhotoFault.MISSING:
             return None
         base, digest = bases[name.number % len(bases)]
         pieces = numbered(base, f"photo {name.number} of load test {self._seed}")
         size = sum(map(len, pieces))
-        if name.flaw is Flaw.TRUNCATED:
+        if name.flaw is PhotoFault.TRUNCATED:
             pieces = [b"".join(pieces)[: size // 2]]
-        elif name.flaw is Flaw.GARBAGE:
+        elif name.flaw is PhotoFault.GARBAGE:
             pieces = [random.Random(f"{self._seed}/{name.number}").randbytes(_GARBAGE_BYTES)]  # noqa: S311 - a game of chance
-        length = max(size, self._huge_bytes) if name.flaw is Flaw.HUGE else sum(map(len, pieces))
+        length = max(size, self._huge_bytes) if name.flaw is PhotoFault.HUGE else sum(map(len, pieces))
         return PhotoFile(length, f'"{digest}-{self._seed}-{str(name)[:-4]}"', _padded(pieces, length))
 
 

@@ -47,11 +47,18 @@ def _clocks(document: RunDocument) -> str:
     if not document.clocks:
         return ""
     rows = [
-        (f"<b>{text(one.role)}</b>", code(one.clock), ms(one.offset_ms), ms(one.error_ms), count(one.n))
+        (
+            f"<b>{text(one.role)}</b>",
+            code(one.clock),
+            ms(one.offset_ms),
+            ms(one.error_ms),
+            count(one.n),
+            count(one.contradicting),
+        )
         for one in document.clocks
     ]
-    head = ("clock of", "name", "offset to ours", "error", "events")
-    content = Table(head=head, rows=rows, numbers=frozenset({2, 3, 4}), class_="cards", caption="Clocks")
+    head = ("clock of", "name", "offset to ours", "error", "events", "contradicting")
+    content = Table(head=head, rows=rows, numbers=frozenset({2, 3, 4, 5}), class_="cards", caption="Clocks")
     return table(content)
 
 

@@ -107,7 +107,8 @@ class Course:
         content = Timeline(
             title=title,
             description=f"Over {seconds(self._document.duration_s)}. {_spoken(lines, label)}",
-            at_s=self._series.at_s,
+            # A figure is of a whole step: it stands in its middle.
+            at_s=[at + self._series.step_s / 2 for at in self._series.at_s],
             lines=lines,
             label=label,
             bands=self.bands,
@@ -192,7 +193,7 @@ def _faults(document: RunDocument, shown: Sequence[Band]) -> str:
 
 
 def _worst(series: Series, values: Values, start: float, end: float) -> float | None:
-    inside = [value for at, value in zip(series.at_s, values, strict=False) if start <= at <= end]
+    inside = [value for at, value in zip(series.at_s, values, strict=False) if start - series.step_s < at <= end]
     return max(known(inside), default=None)
 
 

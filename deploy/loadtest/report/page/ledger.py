@@ -1,8 +1,5 @@
 """The reconciliation ledger: counts that visibly add up, and every single event to search in."""
 
-from collections.abc import Sequence
-
-from deploy.loadtest.measuring.ledger_row import LedgerRow
 from deploy.loadtest.report.document import LedgerCounts, RunDocument
 from deploy.loadtest.report.page.elements import Table, badge, section, table, text
 from deploy.loadtest.report.rows import KeptRows, packed
@@ -31,7 +28,13 @@ def ledger(document: RunDocument, kept: KeptRows, file: str) -> str:
     if adds_up(document.ledger):
         lead = "Every event that was sent should have ended in exactly one line of this sum."
     return section(
-        "ledger", "Reconciliation ledger", lead, _sum(document.ledger), _problems(kept.problems), _browser(kept, file)
+        "ledger",
+        "Reconciliation ledger",
+        lead,
+        _sum(document.ledger),
+        _broken(document),
+        _problems(document, kept),
+        _browser(kept, file),
     )
 
 
@@ -62,9 +65,19 @@ def _sum(counts: LedgerCounts) -> str:
     )
 
 
-def _problems(rows: Sequence[LedgerRow]) -> str:
+def _broken(document: RunDocument) -> str:
+    if not document.broken:
+        return ""
+    rows = [(f"<b>{text(one.reason)}</b>", count(one.count), text(one.example)) for one in document.broken]
+    head = ("promise broken", "times", "first")
+    return table(Table(head=head, rows=rows, numbers=frozenset({1}), whole=frozenset({2}), class_="cards"))
+
+
+def _problems(document: RunDocument, kept: KeptRows) -> str:
+    rows, counts = kept.problems, document.ledger
     if not rows:
-        return '<p class="calm">No event is missing, answered twice, or ended unexpectedly.</p>'
+        bad = counts.missing or counts.visible_twice or counts.unexpected or counts.unknown or document.broken
+        return "" if bad else '<p class="calm">No event is missing, answered twice, or ended unexpectedly.</p>'
     shown = [
         (
             NONE if row.number < 0 else count(row.number),
