@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from deploy.errors import ServiceFailed
@@ -90,12 +90,11 @@ class Attempt:
             DeployError: before the first event was sent.
         """
         facts = self._plan()
-        started_at, began = datetime.now(UTC), time.monotonic()
-        used = _own_cpu_s()
         with ExitStack() as stack:
             self._start(stack)
             sampler = stack.enter_context(Sampler(self.system, self.system.settings()))
             self._go(stack)
+            started_at, began, used = datetime.now(UTC), time.monotonic(), self._cpu_s()
             try:
                 self._watch(sampler)
                 self._confirm()
@@ -104,8 +103,8 @@ class Attempt:
             except ServiceFailed as error:
                 self._reasons.append(str(error))
         self._take_rest(sampler)
-        cpu_s = _own_cpu_s() - used + sum(feed.cpu_s for feed in self._feeds)
-        return self._evidence(facts, started_at, time.monotonic() - began, cpu_s)
+        wall_s = time.monotonic() - began
+        return self._evidence(facts, started_at + timedelta(seconds=_LEAD_NS / NS), wall_s, self._cpu_s() - used)
 
     # -- before --
 
@@ -129,6 +128,11 @@ class Attempt:
     @property
     def _feeds(self) -> Sequence[ChildFeed]:
         return [*self._generators, *([self._receiver] if self._receiver else [])]
+
+    def _cpu_s(self) -> float:
+        """CPU seconds of the load test itself so far: this process, the generators, the receiver."""
+        own = os.times()
+        return own.user + own.system + sum(feed.cpu_s for feed in self._feeds)
 
     def _start(self, stack: ExitStack) -> None:
         options, env, logs = self.options, self.system.env, self.out.path / "logs"
@@ -206,6 +210,9 @@ class Attempt:
         if now - self._looked_at < _CLOCKS_EVERY_S:
             return
         self._looked_at = now
+        if self._sent_all:
+            # What was answered without ever having been acknowledged is not awaited.
+            self._records.ledger.settle()
         self._clock_watch.look(read_clocks())
         for died in self.system.check():
             self.view.say(died)
@@ -264,8 +271,3 @@ class Attempt:
                 "chaos": [{"at_s": one.at_s, "fault": one.fault.name} for one in inputs.strikes],
             },
         )
-
-
-def _own_cpu_s() -> float:
-    times = os.times()
-    return times.user + times.system

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Protocol
 from deploy.errors import DeployError
 from deploy.loadtest.attempt import Attempt, View
 from deploy.loadtest.inputs import Inputs, named, read_inputs
-from deploy.loadtest.judging.columns import columns_of
 from deploy.loadtest.judging.evidence import Evidence
-from deploy.loadtest.judging.judge import judge
+from deploy.loadtest.judging.judge import judge, latency_series
 from deploy.loadtest.measuring.account import rows
 from deploy.loadtest.options import RunOptions, command_of
 from deploy.loadtest.output import OutputFolder
@@ -90,13 +88,7 @@ def _photo_host(options: RunOptions, inputs: Inputs, folder: Path, host: str, po
 
 def _written(evidence: Evidence, out: OutputFolder) -> RunDocument:
     document = judge(evidence)
-    columns = columns_of(evidence.records)
-    counted = columns.counts & columns.answered
-    latencies = {
-        "intended": (columns.due_s[counted], columns.latency_ms[counted] * 1000),
-        "service": (columns.sent_s[counted], columns.service_ms[counted] * 1000),
-    }
-    write_hlog(out.histograms, latencies, document.started_at + timedelta(seconds=evidence.options.warmup_s))
+    write_hlog(out.histograms, latency_series(evidence.records), evidence.window_began_at)
     write_atomically(out.document, document.model_dump_json(indent=2) + "\n")
     write_report(document, rows(evidence.records), out.path, command=command_of(evidence.options))
     return document

@@ -28,6 +28,8 @@ _ENV = {
     # A relic in the environment must not lead us to somebody's cluster.
     "RAY_ADDRESS": "",
     "PYTHONUNBUFFERED": "1",
+    # On a busy machine a proxy takes longer than Serve's 5 s, and Serve gives up after three tries.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     # The log is a file.
     "RAY_COLOR_PREFIX": "0",
     # Deadlines for headers and for clients that do not read, which uvicorn does not have.

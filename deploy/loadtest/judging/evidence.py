@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.loadtest.faults.conductor import Mark
@@ -44,3 +44,8 @@ class Evidence:
     environment: Mapping[str, Any] = field(default_factory=dict)
     #: What the options do not say but the run went by, such as the mix.
     config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def window_began_at(self) -> datetime:
+        """When the first event was due that counts."""
+        return self.started_at + timedelta(seconds=self.options.warmup_s)

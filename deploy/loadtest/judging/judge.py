@@ -64,7 +64,7 @@ def judge(evidence: Evidence) -> RunDocument:
         generator_lag_ms=_lag(columns),
         kinds=_kinds(records, columns),
         stages=[*way.waits(), *way.work()],
-        errors=_errors(records),
+        errors=[*_errors(records), *_deaths(evidence)],
         series=series(columns, evidence.samples, begin_ns, evidence.slo.within_ms),
         marks=_marks(evidence),
         clocks=way.clocks(),
@@ -156,6 +156,12 @@ def _errors(records: Records) -> list[ErrorFigure]:
         first = ledger.roster.event_id(missing[0])
         told.append(ErrorFigure(where=MISSING, code="no_answer", count=len(missing), example=first))
     return told
+
+
+def _deaths(evidence: Evidence) -> list[ErrorFigure]:
+    if not evidence.died:
+        return []
+    return [ErrorFigure(where="system", code="died", count=len(evidence.died), example=evidence.died[0])]
 
 
 def _marks(evidence: Evidence) -> list[Mark]:

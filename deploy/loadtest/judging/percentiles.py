@@ -24,6 +24,7 @@ _MIN_BLOCKS = 10
 _UNITS = 2048
 _HIGHEST_US = 24 * 3600 * 1_000_000
 _SEED = 8
+_CURVE_POINTS = 100
 
 
 def samples_needed(share: float) -> int:
@@ -127,7 +128,26 @@ def figures(
         intervals = {
             name: Interval(low=low / 1000, high=high / 1000) for name, (low, high) in table.sure(asked).items()
         }
-    return Percentiles(**told, n=n, unanswered=unanswered, intervals=intervals, withheld=withheld)
+    return Percentiles(
+        **told,
+        n=n,
+        unanswered=unanswered,
+        intervals=intervals,
+        withheld=withheld,
+        curve=_curve(samples, unanswered),
+    )
+
+
+def _curve(samples: NDArray[np.float64], unanswered: int) -> list[tuple[float, float]]:
+    """Percentile (0..100) and milliseconds, with as many points for each nine; no further than samples reach."""
+    n = samples.size + unanswered
+    if not samples.size:
+        return []
+    shares = np.unique(1 - 10 ** -np.linspace(0, np.log10(max(n, 2)), _CURVE_POINTS))
+    ranks = np.clip(np.ceil(shares * n - 1e-9).astype(int) - 1, 0, n - 1)
+    within = ranks < samples.size
+    values = np.sort(samples)[ranks[within]]
+    return [(round(100 * float(share), 5), float(value)) for share, value in zip(shares[within], values, strict=True)]
 
 
 def _told(samples: NDArray[np.float64], share: float, unanswered: int) -> tuple[float | None, str]:

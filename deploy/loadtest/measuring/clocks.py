@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.loadtest.measuring.clock_watch import read_clocks
+from serve.schemas.clock import clock_name
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: A larger share of events that contradict the others: the clock was set, or runs at another pace.
@@ -20,7 +21,7 @@ _LEAST = 5
 
 @dataclass(frozen=True, slots=True)
 class OwnClock:
-    """The time of day of this machine: its boot id, and what to add to it for CLOCK_MONOTONIC."""
+    """The time of day of this machine: its name, and what to add to it for CLOCK_MONOTONIC."""
 
     name: str
     offset_ns: int
@@ -29,7 +30,7 @@ class OwnClock:
 def read_own_clock(boot_id: Path = _BOOT_ID) -> OwnClock:
     """Our own clock now."""
     now = read_clocks()
-    return OwnClock(boot_id.read_text().strip(), now.monotonic_ns - now.realtime_ns)
+    return OwnClock(clock_name(boot_id) or "", now.monotonic_ns - now.realtime_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

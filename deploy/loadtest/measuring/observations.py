@@ -62,7 +62,7 @@ class Visibility(StrEnum):
 class Moments(NamedTuple):
     """When an event passed the system, in nanoseconds since 1970 by the clock of the machine that looked.
 
-    A clock is named by the boot id of its machine; 0 and the empty name stand for what was not told.
+    Clocks are named as by `serve.schemas.clock`; 0 and the empty name stand for what was not told.
     """
 
     consumed_ns: int = 0

@@ -117,7 +117,7 @@ class StageFigure(_Part):
 class ErrorFigure(_Part):
     """Errors of one class."""
 
-    #: `dead`, `outcome`, `image`, `unsent`, `missing`.
+    #: `dead`, `outcome`, `unsent`, `missing`, `system`.
     where: str
     code: str
     count: int
