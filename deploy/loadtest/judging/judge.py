@@ -1,7 +1,6 @@
 """The judge: from all that a run has left to its document. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -187,7 +186,7 @@ def _config(evidence: Evidence) -> dict[str, Any]:
     return told
 
 
-def latency_series(records: Records) -> dict[str, Sequence[Any]]:
+def latency_series(records: Records) -> dict[str, tuple[Any, Any]]:
     """What `write_hlog` wants: by tag the times (seconds in the measured window) and the microseconds."""
     columns = columns_of(records)
     told = columns.counts & columns.answered & ~np.isnan(columns.sent_s)
