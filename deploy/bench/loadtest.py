@@ -8,8 +8,8 @@ from rich.console import Console
 from deploy.bench.answering import answering
 from deploy.bench.figure import Figure, Progress, Round
 from deploy.errors import ServiceFailed
+from deploy.loadtest.document import RunDocument
 from deploy.loadtest.options import DriverKind, RunOptions
-from deploy.loadtest.report.document import RunDocument
 from deploy.loadtest.report.terminal import RunView
 from deploy.loadtest.run import carry_out
 

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from deploy.cli.console import err, out, print_error, print_json
 from deploy.cli.loadtest_exit import INVALID, MET, MISSED, BadInput, inputs_read
+from deploy.loadtest.document import RunDocument
 from deploy.loadtest.judging.comparison import Comparison, Line, compare
-from deploy.loadtest.report.document import RunDocument
-from deploy.loadtest.report.hlog import Stretch, read_hlog
+from deploy.loadtest.measuring.hlog import Stretch, read_hlog
 from deploy.loadtest.report.words import NONE, figure
 
 _STYLES = {"better": "green", "worse": "bold red", "unknown": "yellow"}

@@ -12,7 +12,7 @@ from deploy.cli import _debug, settings_faults
 from deploy.cli.console import print_error
 from deploy.errors import DeployError
 from deploy.loadtest.attempt import INTERRUPTED
-from deploy.loadtest.report.document import RunDocument
+from deploy.loadtest.document import RunDocument
 
 #: Valid and the SLO met; no regression; a capacity was found.
 MET = 0

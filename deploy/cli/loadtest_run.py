@@ -7,10 +7,10 @@ from rich.console import Console
 
 from deploy.cli.loadtest_exit import inputs_read
 from deploy.loadtest import run
+from deploy.loadtest.document import RunDocument
 from deploy.loadtest.inputs import read_inputs
 from deploy.loadtest.options import RunOptions
 from deploy.loadtest.output import OutputFolder
-from deploy.loadtest.report.document import RunDocument
 from deploy.loadtest.report.terminal import RunView
 
 

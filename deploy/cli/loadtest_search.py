@@ -8,8 +8,8 @@ from rich.text import Text
 
 from deploy.cli.loadtest_exit import INVALID, MET, MISSED
 from deploy.cli.loadtest_run import probing
+from deploy.loadtest.document import Probe, RunDocument, SearchDocument
 from deploy.loadtest.options import RunOptions
-from deploy.loadtest.report.document import Probe, RunDocument, SearchDocument
 from deploy.loadtest.report.html_report import write_search_report
 from deploy.loadtest.report.words import figure, ms, rate
 from deploy.loadtest.searching.probes import ProbeResult, result_of

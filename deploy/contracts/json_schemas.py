@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deploy.loadtest.report.document import RunDocument, SearchDocument
+from deploy.loadtest.document import RunDocument, SearchDocument
 from serve.catalog.channel import Channel
 from serve.catalog.recipe import Recipe
 from serve.schemas.exchange import AnswerLine, Capacity, EnrichRequest

@@ -13,12 +13,12 @@ from deploy.loadtest.faults.backstage import Backstage
 from deploy.loadtest.faults.conductor import Mark, TimedConductor
 from deploy.loadtest.inputs import Inputs
 from deploy.loadtest.judging.evidence import Evidence
-from deploy.loadtest.judging.ledger import Ledger
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.records import NS, Records
 from deploy.loadtest.measuring.clock_watch import ClockWatch, read_clocks
 from deploy.loadtest.measuring.clocks import read_own_clock
 from deploy.loadtest.measuring.moment import Moment
 from deploy.loadtest.measuring.observations import Taken
-from deploy.loadtest.measuring.records import NS, Records
 from deploy.loadtest.measuring.samples import Sample
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.loadtest.output import OutputFolder

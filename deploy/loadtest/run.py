@@ -10,14 +10,14 @@ from typing import Protocol
 
 from deploy.errors import DeployError
 from deploy.loadtest.attempt import Attempt, View
+from deploy.loadtest.document import RunDocument
 from deploy.loadtest.inputs import Inputs, named, read_inputs
 from deploy.loadtest.judging.evidence import Evidence
 from deploy.loadtest.judging.judge import judge, latency_series
-from deploy.loadtest.measuring.account import rows
+from deploy.loadtest.ledger.account import rows
+from deploy.loadtest.measuring.hlog import write_hlog
 from deploy.loadtest.options import RunOptions, command_of
 from deploy.loadtest.output import OutputFolder
-from deploy.loadtest.report.document import RunDocument
-from deploy.loadtest.report.hlog import write_hlog
 from deploy.loadtest.report.html_report import write_report
 from deploy.loadtest.system.given import open_system
 from deploy.loadtest.system.interface import System

@@ -24,8 +24,8 @@ from consumers.settings import ConsumerSettings
 from consumers.tools.log_reader import LogReader
 from deploy.bench.listings import item, message
 from deploy.bench.open_loop import evenly, offer
-from deploy.loadtest.report.document import RunDocument, SearchDocument
-from deploy.loadtest.report.hlog import read_hlog
+from deploy.loadtest.document import RunDocument, SearchDocument
+from deploy.loadtest.measuring.hlog import read_hlog
 from serve.schemas.exchange import EnrichRequest
 from tests.support.servers import KafkaServer, unique
 from tests.support.stub_answers import Mischief, Stub

@@ -18,7 +18,7 @@ from deploy.loadtest.chaos.watch import Watch
 from deploy.loadtest.faults.backstage import Backstage
 from deploy.loadtest.faults.conductor import TimedConductor
 from deploy.loadtest.faults.timeline import load_timeline
-from deploy.loadtest.judging.ledger import Ledger
+from deploy.loadtest.ledger.ledger import Ledger
 from deploy.loadtest.measuring.samples import Sample
 from deploy.loadtest.options import DriverKind, RunOptions
 from deploy.loadtest.system.given import open_system

@@ -12,8 +12,8 @@ from deploy.loadtest.chaos.calm import calm_run
 from deploy.loadtest.chaos.census import Census
 from deploy.loadtest.chaos.sending import Sender
 from deploy.loadtest.chaos.watch import Watch
-from deploy.loadtest.judging.ledger import Ledger
-from deploy.loadtest.judging.objects import object_faults
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.objects import object_faults
 from deploy.loadtest.workload.mix import Mix
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic

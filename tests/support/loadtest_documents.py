@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from math import exp, log10
 from typing import Any
 
-from deploy.loadtest.report.document import (
+from deploy.loadtest.document import (
     Broken,
     ClockFigure,
     Drain,

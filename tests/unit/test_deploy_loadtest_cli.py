@@ -17,10 +17,7 @@ from deploy.cli import loadtest_compare, loadtest_search
 from deploy.cli.loadtest_compare import table
 from deploy.errors import ServiceFailed
 from deploy.loadtest.attempt import INTERRUPTED
-from deploy.loadtest.judging.comparison import Comparison, Line
-from deploy.loadtest.options import DriverKind, Mode, RunOptions
-from deploy.loadtest.output import OutputFolder
-from deploy.loadtest.report.document import (
+from deploy.loadtest.document import (
     LedgerCounts,
     Objective,
     Percentiles,
@@ -29,6 +26,9 @@ from deploy.loadtest.report.document import (
     Series,
     SloVerdict,
 )
+from deploy.loadtest.judging.comparison import Comparison, Line
+from deploy.loadtest.options import DriverKind, Mode, RunOptions
+from deploy.loadtest.output import OutputFolder
 from deploy.services.stack import KafkaKind, StoreKind
 from deploy.settings import DeploySettings
 

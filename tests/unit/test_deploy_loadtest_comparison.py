@@ -6,10 +6,11 @@ from functools import cache
 import numpy as np
 import pytest
 
+from deploy.loadtest.document import LedgerCounts, Percentiles, RunDocument, Series, SloVerdict
 from deploy.loadtest.judging.comparison import Comparison, Line, compare
-from deploy.loadtest.judging.percentiles import counted, figures, histogram_of
-from deploy.loadtest.report.document import LedgerCounts, Percentiles, RunDocument, Series, SloVerdict
-from deploy.loadtest.report.hlog import Hlog, Stretch
+from deploy.loadtest.judging.percentiles import figures
+from deploy.loadtest.measuring.histograms import counted, histogram_of
+from deploy.loadtest.measuring.hlog import Hlog, Stretch
 
 SECONDS, RATE = 120, 50
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.errors import DeployError
-from deploy.loadtest.judging.percentiles import quantised
-from deploy.loadtest.report.hlog import read_hlog, write_hlog
+from deploy.loadtest.measuring.histograms import quantised
+from deploy.loadtest.measuring.hlog import read_hlog, write_hlog
 
 STARTED = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EVENTS = st.lists(st.tuples(st.floats(0, 20), st.integers(0, 10**9)), min_size=1, max_size=40)

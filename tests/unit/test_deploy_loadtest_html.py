@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.loadtest.report.document import Broken, LedgerCounts, RunDocument
+from deploy.loadtest.document import Broken, LedgerCounts, RunDocument
 from deploy.loadtest.report.html_report import run_page, search_page, write_report, write_search_report
 from deploy.loadtest.report.rows import KeptRows, LedgerRow, packed, write_rows
 from deploy.loadtest.report.verdict import headline

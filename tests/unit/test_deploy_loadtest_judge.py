@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from jsonschema import validate
 
 from deploy.contracts.json_schemas import json_schemas
+from deploy.loadtest.document import RunDocument
 from deploy.loadtest.faults.conductor import Mark, Phase
 from deploy.loadtest.judging.evidence import Evidence
 from deploy.loadtest.judging.judge import judge, latency_series
-from deploy.loadtest.judging.ledger import Ledger
 from deploy.loadtest.judging.slo import Slo
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.records import Records
 from deploy.loadtest.measuring.clock_watch import ClockWatch
 from deploy.loadtest.measuring.clocks import OwnClock
 from deploy.loadtest.measuring.observations import Answer, Letter, Moments, Place, Sent, Taken
-from deploy.loadtest.measuring.records import Records
 from deploy.loadtest.measuring.samples import Sample
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
-from deploy.loadtest.report.document import RunDocument
 from deploy.loadtest.workload.planned import Kind, Planned
 from serve.schemas.outcome import Outcome
 

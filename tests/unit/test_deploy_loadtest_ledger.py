@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from consumers.reader import Visible
 from consumers.results import SOURCE, ResultEvent, result_id
 from deploy.loadtest.chaos.census import answer_of
-from deploy.loadtest.judging.ledger import Ledger
-from deploy.loadtest.judging.objects import Progress, Stored, object_faults, offset_faults, stored_objects
-from deploy.loadtest.judging.roster import Entry, Roster
-from deploy.loadtest.judging.violations import Reason
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.objects import Progress, Stored, object_faults, offset_faults, stored_objects
+from deploy.loadtest.ledger.roster import Entry, Roster
+from deploy.loadtest.ledger.violations import Reason
 from deploy.loadtest.measuring.observations import Letter, Place
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned

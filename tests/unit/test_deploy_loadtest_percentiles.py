@@ -7,17 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.loadtest.judging.percentiles import (
-    SHARES,
-    BlockTable,
-    exact,
-    figures,
-    histogram_of,
-    merged,
-    quantile,
-    quantised,
-    samples_needed,
-)
+from deploy.loadtest.judging.percentiles import SHARES, BlockTable, exact, figures, samples_needed
+from deploy.loadtest.measuring.histograms import histogram_of, merged, quantile, quantised
 
 LATENCIES_US = st.lists(st.integers(1, 3600 * 1_000_000), min_size=1, max_size=300)
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.loadtest.judging.ledger import Ledger
-from deploy.loadtest.measuring.account import rows
+from deploy.loadtest.ledger.account import rows
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.records import Records
 from deploy.loadtest.measuring.observations import (
     NOWHERE,
     Answer,
@@ -22,7 +23,6 @@ from deploy.loadtest.measuring.observations import (
     Unsent,
     Visibility,
 )
-from deploy.loadtest.measuring.records import Records
 from deploy.loadtest.workload.planned import Kind, Planned
 from serve.schemas.outcome import Outcome
 

@@ -11,8 +11,8 @@ from deploy.loadtest.chaos.census import letter_of, sent_of
 from deploy.loadtest.chaos.report import ChaosReport, tables, verdict
 from deploy.loadtest.chaos.watch import place_of
 from deploy.loadtest.faults.conductor import Mark, Phase
-from deploy.loadtest.judging.ledger import OVERTAKEN
-from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.ledger.ledger import OVERTAKEN
+from deploy.loadtest.ledger.violations import Reason, Violation
 from deploy.loadtest.measuring.observations import NOWHERE, Place
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.loadtest.report.document import Series
+from deploy.loadtest.document import Series
 from deploy.loadtest.searching.knee import knee
 from deploy.loadtest.searching.probes import ProbeResult, Verdict, backlog_grew
 from deploy.loadtest.searching.search import search

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import DeployError
+from deploy.loadtest.document import LedgerCounts, Objective, Percentiles
 from deploy.loadtest.judging.percentiles import figures
 from deploy.loadtest.judging.slo import Slo, judge_slo, read_slo
-from deploy.loadtest.report.document import LedgerCounts, Objective, Percentiles
 
 FILE = """
 latency_ms: {p50: 100, p99: 2000}

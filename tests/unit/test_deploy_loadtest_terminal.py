@@ -12,10 +12,10 @@ from rich.console import Console, RenderableType
 
 from deploy.loadtest.chaos.view import ChaosView
 from deploy.loadtest.chaos.view import Moment as ChaosMoment
+from deploy.loadtest.document import ErrorFigure
 from deploy.loadtest.faults.conductor import Mark, Phase
 from deploy.loadtest.measuring.moment import Moment
 from deploy.loadtest.report import screen
-from deploy.loadtest.report.document import ErrorFigure
 from deploy.loadtest.report.summary import search_summary, summary
 from deploy.loadtest.report.terminal import RunView, line, sparkline
 from tests.support.loadtest_documents import CHAOS, INVALID, MISSED, SOAK, STORIES, TINY, document, search, small

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from consumers.events import ListingEvent, parse
 from consumers.records import SourceRecord, TopicPartition
 from deploy.errors import ServiceFailed
-from deploy.loadtest.judging.objects import Stored, stored_objects
-from deploy.loadtest.judging.roster import Entry
+from deploy.loadtest.ledger.objects import Stored, stored_objects
+from deploy.loadtest.ledger.roster import Entry
 from deploy.loadtest.workload.planned import Planned
 from deploy.services.buckets import ensure_bucket, s3_client
 from deploy.services.interface import Endpoints

@@ -14,9 +14,9 @@ from consumers.results import ResultEvent, parse_result
 from consumers.settings import ConsumerSettings
 from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
-from deploy.loadtest.judging.ledger import Ledger
-from deploy.loadtest.judging.objects import Progress
-from deploy.loadtest.judging.roster import Entry
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.objects import Progress
+from deploy.loadtest.ledger.roster import Entry
 from deploy.loadtest.measuring.observations import NOWHERE, Answer, Letter, Place, Visibility
 from deploy.loadtest.workload.planned import NUMBER, Planned
 from serve.schemas.result import ListingResult

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.loadtest.faults.conductor import Mark, Phase
-from deploy.loadtest.judging.ledger import OVERTAKEN
-from deploy.loadtest.judging.violations import Violation
+from deploy.loadtest.ledger.ledger import OVERTAKEN
+from deploy.loadtest.ledger.violations import Violation
 
 _SHOWN = 40
 

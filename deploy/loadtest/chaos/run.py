@@ -20,9 +20,9 @@ from deploy.loadtest.chaos.watch import Watch
 from deploy.loadtest.chaos.world import World
 from deploy.loadtest.faults.conductor import Conductor
 from deploy.loadtest.faults.program import program
-from deploy.loadtest.judging.ledger import Ledger
-from deploy.loadtest.judging.objects import object_faults, offset_faults
-from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.objects import object_faults, offset_faults
+from deploy.loadtest.ledger.violations import Reason, Violation
 from deploy.loadtest.system.recipes import CATALOG
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.loadtest.measuring.records import NS, Records
+from deploy.loadtest.ledger.records import NS, Records
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

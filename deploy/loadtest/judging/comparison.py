@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.loadtest.document import Percentiles, RunDocument
 from deploy.loadtest.judging.percentiles import SHARES, BlockTable
-from deploy.loadtest.report.document import Percentiles, RunDocument
-from deploy.loadtest.report.hlog import Hlog
+from deploy.loadtest.measuring.hlog import Hlog
 
 Verdict = Literal["better", "same", "worse", "unknown"]
 #: What must be alike: else the runs were asked for different things.

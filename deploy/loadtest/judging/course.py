@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from deploy.loadtest.document import Series
 from deploy.loadtest.judging.columns import Columns, Floats, Mask
 from deploy.loadtest.judging.percentiles import exact
 from deploy.loadtest.measuring.samples import Sample
-from deploy.loadtest.report.document import Series
 
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _MOST = 240

@@ -7,9 +7,9 @@ from typing import Any
 
 from deploy.loadtest.faults.conductor import Mark
 from deploy.loadtest.judging.slo import Slo
+from deploy.loadtest.ledger.records import Records
 from deploy.loadtest.measuring.clock_watch import ClockWatch
 from deploy.loadtest.measuring.clocks import OwnClock
-from deploy.loadtest.measuring.records import Records
 from deploy.loadtest.measuring.samples import Sample
 from deploy.loadtest.options import RunOptions
 

@@ -7,18 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic_core import to_jsonable_python
 
-from deploy.loadtest.judging.columns import Columns, Mask, columns_of
-from deploy.loadtest.judging.course import series
-from deploy.loadtest.judging.evidence import Evidence
-from deploy.loadtest.judging.fates import DEAD, MISSING
-from deploy.loadtest.judging.percentiles import figures
-from deploy.loadtest.judging.slo import judge_slo
-from deploy.loadtest.judging.soak import trends
-from deploy.loadtest.judging.validity import doubts
-from deploy.loadtest.judging.way import Way
-from deploy.loadtest.measuring.records import NS, Records
-from deploy.loadtest.options import Mode
-from deploy.loadtest.report.document import (
+from deploy.loadtest.document import (
     Broken,
     Drain,
     ErrorFigure,
@@ -29,6 +18,17 @@ from deploy.loadtest.report.document import (
     RunDocument,
     SloVerdict,
 )
+from deploy.loadtest.judging.columns import Columns, Mask, columns_of
+from deploy.loadtest.judging.course import series
+from deploy.loadtest.judging.evidence import Evidence
+from deploy.loadtest.judging.percentiles import figures
+from deploy.loadtest.judging.slo import judge_slo
+from deploy.loadtest.judging.soak import trends
+from deploy.loadtest.judging.validity import doubts
+from deploy.loadtest.judging.way import Way
+from deploy.loadtest.ledger.fates import DEAD, MISSING
+from deploy.loadtest.ledger.records import NS, Records
+from deploy.loadtest.options import Mode
 from serve.schemas.outcome import Outcome
 
 _REFUSED = frozenset({DEAD, Outcome.REJECTED.value, Outcome.FAILED.value})

@@ -8,8 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.errors import DeployError
+from deploy.loadtest.document import LedgerCounts, Objective, Percentiles, SloVerdict
 from deploy.loadtest.judging.percentiles import SHARES, samples_needed
-from deploy.loadtest.report.document import LedgerCounts, Objective, Percentiles, SloVerdict
 
 Percentile = Literal["p50", "p90", "p99", "p999", "max"]
 #: A whole number is a number of events, a fraction a share of those sent.

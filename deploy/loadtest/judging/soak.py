@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.loadtest.document import Interval, Trend
 from deploy.loadtest.measuring.samples import Sample
-from deploy.loadtest.report.document import Interval, Trend
 
 _PREFIX = "rss_mb."
 _LEAST = 40

@@ -7,10 +7,11 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
-from deploy.loadtest.judging.percentiles import counted, exact, quantile, samples_needed
+from deploy.loadtest.document import ClockFigure, StageFigure
+from deploy.loadtest.judging.percentiles import exact, samples_needed
+from deploy.loadtest.ledger.records import TOLD, Records
 from deploy.loadtest.measuring.clocks import Offset, OwnClock, estimate
-from deploy.loadtest.measuring.records import TOLD, Records
-from deploy.loadtest.report.document import ClockFigure, StageFigure
+from deploy.loadtest.measuring.histograms import counted, quantile
 
 _CONSUMERS, _SERVE = ("consumed", "published"), ("started", "stored", "finished")
 #: In the order in which an event passes them.

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from deploy.loadtest.measuring.ledger_row import LedgerRow
-from deploy.loadtest.report.document import RunDocument, SearchDocument
+from deploy.loadtest.document import RunDocument, SearchDocument
+from deploy.loadtest.ledger.row import LedgerRow
 from deploy.loadtest.report.page import search
 from deploy.loadtest.report.page.about import about, errors
 from deploy.loadtest.report.page.course import course, resources

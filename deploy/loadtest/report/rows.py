@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from deploy.loadtest.measuring.ledger_row import LedgerRow
+from deploy.loadtest.ledger.row import LedgerRow
 
 #: Rows that the page carries at most, besides all with a problem. 400,000 rows are about 15 MB of HTML.
 EMBEDDED = 400_000

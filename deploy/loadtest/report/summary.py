@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.loadtest.report.document import Objective, Percentiles, RunDocument, SearchDocument
+from deploy.loadtest.document import Objective, Percentiles, RunDocument, SearchDocument
 from deploy.loadtest.report.screen import plain
 from deploy.loadtest.report.verdict import adds_up, headline, objective_name, slo_word, summed
 from deploy.loadtest.report.words import NONE, count, exact, figure, ms, rate, readable, required, seconds

@@ -1,6 +1,6 @@
 """The run in a word and in a sentence, the same on the page and on the terminal. Pure."""
 
-from deploy.loadtest.report.document import LedgerCounts, Objective, RunDocument
+from deploy.loadtest.document import LedgerCounts, Objective, RunDocument
 from deploy.loadtest.report.words import count, exact, ms, plural, rate, readable, required, seconds
 
 #: Endings that the sum of the ledger has, in the order in which they are shown.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
 
-from deploy.loadtest.report.document import Probe, RunDocument, Series
+from deploy.loadtest.document import Probe, RunDocument, Series
 
 #: With less than this share of the offered events answered while more and more wait, a rate is above capacity.
 _KEPT_UP = 0.97

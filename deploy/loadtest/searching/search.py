@@ -7,7 +7,7 @@ must; then wherever an answer tells most. See `belief.py` for how answers that m
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from deploy.loadtest.report.document import Interval
+from deploy.loadtest.document import Interval
 from deploy.loadtest.searching.belief import Belief, spread
 from deploy.loadtest.searching.knee import knee
 from deploy.loadtest.searching.probes import ProbeResult, Verdict

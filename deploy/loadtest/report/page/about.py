@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.loadtest.report.document import RunDocument
+from deploy.loadtest.document import RunDocument
 from deploy.loadtest.report.page.elements import Table, code, details, section, table, text
 from deploy.loadtest.report.words import count, ms, plural, readable, seconds
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from deploy.loadtest.document import Mark, RunDocument, Series
 from deploy.loadtest.report.charts.frame import STYLES, Line
 from deploy.loadtest.report.charts.scales import Label, known
 from deploy.loadtest.report.charts.timeline import Band, Timeline, timeline
-from deploy.loadtest.report.document import Mark, RunDocument, Series
 from deploy.loadtest.report.page.elements import Table, chart, section, table, text
 from deploy.loadtest.report.words import NONE, count, figure, ms, plural, readable, seconds, short, short_ms
 

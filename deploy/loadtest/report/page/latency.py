@@ -1,8 +1,8 @@
 """Percentiles with what they rest on, intended against service time, kinds of events, and where the time goes."""
 
+from deploy.loadtest.document import Percentiles, RunDocument
 from deploy.loadtest.report.charts.percentile_curve import Curve, percentile_curve
 from deploy.loadtest.report.charts.waterfall import Bar, waterfall
-from deploy.loadtest.report.document import Percentiles, RunDocument
 from deploy.loadtest.report.page.elements import Table, chart, section, table, text
 from deploy.loadtest.report.words import count, ms, plural, readable
 

@@ -1,6 +1,6 @@
 """The reconciliation ledger: counts that visibly add up, and every single event to search in."""
 
-from deploy.loadtest.report.document import LedgerCounts, RunDocument
+from deploy.loadtest.document import LedgerCounts, RunDocument
 from deploy.loadtest.report.page.elements import Table, badge, section, table, text
 from deploy.loadtest.report.rows import KeptRows, packed
 from deploy.loadtest.report.verdict import adds_up, summed

@@ -1,8 +1,8 @@
 """The page of a search: the highest rate that meets the SLO, and how it was found."""
 
+from deploy.loadtest.document import SearchDocument
 from deploy.loadtest.report.charts.frame import Line
 from deploy.loadtest.report.charts.search_chart import Found, delivered_by_rate, latency_by_rate
-from deploy.loadtest.report.document import SearchDocument
 from deploy.loadtest.report.page.about import settings
 from deploy.loadtest.report.page.elements import Table, badge, chart, code, details, section, table, text
 from deploy.loadtest.report.verdict import objective_name

@@ -2,7 +2,7 @@
 
 import re
 
-from deploy.loadtest.report.document import Objective, RunDocument
+from deploy.loadtest.document import Objective, RunDocument
 from deploy.loadtest.report.page.elements import Table, badge, details, section, table, text
 from deploy.loadtest.report.verdict import headline, objective_name, slo_word
 from deploy.loadtest.report.words import NONE, count, exact, ms, plural, rate, required, share, short_ms

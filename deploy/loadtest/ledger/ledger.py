@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from deploy.loadtest.judging.fates import Fates
-from deploy.loadtest.judging.roster import Entry, Roster
-from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.document import LedgerCounts
+from deploy.loadtest.ledger.fates import Fates
+from deploy.loadtest.ledger.roster import Entry, Roster
+from deploy.loadtest.ledger.violations import Reason, Violation
 from deploy.loadtest.measuring.observations import NOWHERE, Answer, Letter, Place, Visibility
-from deploy.loadtest.report.document import LedgerCounts
 from serve.schemas.outcome import Outcome
 
 #: Events of listings that use several topics, whose result came after that of a newer revision: shown as `stale`.

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from deploy.loadtest.measuring.ledger_row import LedgerRow
+from deploy.loadtest.ledger.records import NS, Records
+from deploy.loadtest.ledger.row import LedgerRow
 from deploy.loadtest.measuring.observations import Answer, Letter
-from deploy.loadtest.measuring.records import NS, Records
 
 
 def rows(records: Records) -> Iterator[LedgerRow]:

@@ -16,7 +16,7 @@ from hdrh.log import HistogramLogReader
 from numpy.typing import ArrayLike, NDArray
 
 from deploy.errors import DeployError
-from deploy.loadtest.judging.percentiles import counted, empty_histogram, histogram_of
+from deploy.loadtest.measuring.histograms import counted, empty_histogram, histogram_of
 
 
 @dataclass(frozen=True, slots=True)

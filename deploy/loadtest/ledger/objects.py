@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from deploy.loadtest.judging.violations import Reason, Violation
+from deploy.loadtest.ledger.violations import Reason, Violation
 from serve.schemas.outcome import Outcome
 from serve.schemas.result import ListingResult
 

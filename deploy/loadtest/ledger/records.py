@@ -11,10 +11,10 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
-from deploy.loadtest.judging.fates import DEAD, UNSENT
-from deploy.loadtest.judging.ledger import Ledger
-from deploy.loadtest.judging.percentiles import empty_histogram
-from deploy.loadtest.judging.roster import Entry
+from deploy.loadtest.ledger.fates import DEAD, UNSENT
+from deploy.loadtest.ledger.ledger import Ledger
+from deploy.loadtest.ledger.roster import Entry
+from deploy.loadtest.measuring.histograms import empty_histogram
 from deploy.loadtest.measuring.moment import Moment
 from deploy.loadtest.measuring.observations import (
     NOWHERE,
