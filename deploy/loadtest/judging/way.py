@@ -30,6 +30,8 @@ class Way:
 
     def __init__(self, records: Records, own: OwnClock | None) -> None:
         self._records = records
+        #: What our own time of day lacks to CLOCK_MONOTONIC.
+        self._own_ns = 0 if own is None else own.offset_ns
         inside = records.window() & (records.visible_ns > 0) & (records.sent_ns > 0)
         #: Numbers of the events that count and have an answer.
         self._numbers = np.nonzero(inside)[0]
@@ -62,12 +64,12 @@ class Way:
             yield _Clock(name, role, offset)
 
     def clocks(self) -> list[ClockFigure]:
-        """How far the clocks are from ours."""
+        """How far the clocks are from our time of day; from CLOCK_MONOTONIC where that is not known."""
         return [
             ClockFigure(
                 clock=one.name,
                 role=one.role,
-                offset_ms=None if one.offset.offset_ns is None else one.offset.offset_ns / 1e6,
+                offset_ms=None if one.offset.offset_ns is None else (one.offset.offset_ns - self._own_ns) / 1e6,
                 error_ms=None if one.offset.offset_ns is None else one.offset.error_ns / 1e6,
                 n=one.offset.n,
                 contradicting=one.offset.contradicting,

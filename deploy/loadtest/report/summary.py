@@ -47,13 +47,16 @@ def search_summary(document: SearchDocument, report: Path | None = None) -> Rend
             ms(one.p99_ms),
             plain(words, style),
         )
-    found = "no rate meets the SLO" if document.capacity is None else f"{rate(document.capacity)} meet the SLO"
+    least = "at least " if document.at_least else ""
+    found = "no rate meets the SLO" if document.capacity is None else f"{least}{rate(document.capacity)} meet the SLO"
     if document.interval is not None:
         found += f" (95 %: {rate(document.interval.low)} to {rate(document.interval.high)})"
     if document.knee is not None:
         found += f"; latency climbs from {rate(document.knee)} on"
     good = document.capacity is not None
     parts: list[RenderableType] = [table, _GAP, plain(found, "bold green" if good else "bold red")]
+    if document.note:
+        parts.append(plain(document.note))
     if report is not None:
         parts.append(plain(f"report: {report}"))
     return Group(*parts)

@@ -17,7 +17,8 @@ def found(document: SearchDocument) -> str:
         sentence = "No rate was found that meets the SLO."
         state = badge("bad", "not found")
     else:
-        sentence = f"{rate(document.capacity)} is the highest rate that meets the SLO."
+        least = "At least " if document.at_least else ""
+        sentence = f"{least}{rate(document.capacity)} is the highest rate that meets the SLO."
         state = badge("good", "capacity found")
     interval = document.interval
     between = "" if interval is None else f"95 %: {rate(interval.low)} to {rate(interval.high)}"
@@ -26,6 +27,7 @@ def found(document: SearchDocument) -> str:
         ("knee", _big(NONE if document.knee is None else rate(document.knee), "where latency begins to climb")),
         ("probes", _big(str(len(document.probes)), f"by the driver {document.driver}")),
     ]
+    note = f"<p>{text(document.note)}</p>\n" if document.note else ""
     wanted = " · ".join(text(required(objective_name(one))) for one in document.slo)
     return (
         f'<p class="badges">{state}</p>\n<h1>{text(sentence)}</h1>\n<p class="lead">{wanted}</p>\n'
