@@ -1,5 +1,7 @@
 """`vitrine loadtest search`: probes on one started system, and `search.json`."""
 
+import shlex
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -75,7 +77,7 @@ class Searching:
             config={} if last is None else last.config,
         )
         write_atomically(options.out / _FILE, document.model_dump_json(indent=2) + "\n")
-        write_search_report(document, options.out)
+        write_search_report(document, options.out, command=shlex.join(["vitrine", *sys.argv[1:]]))
         return document
 
 

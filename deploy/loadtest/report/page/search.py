@@ -30,7 +30,7 @@ def found(document: SearchDocument) -> str:
     note = f"<p>{text(document.note)}</p>\n" if document.note else ""
     wanted = " · ".join(text(required(objective_name(one))) for one in document.slo)
     return (
-        f'<p class="badges">{state}</p>\n<h1>{text(sentence)}</h1>\n<p class="lead">{wanted}</p>\n'
+        f'<p class="badges">{state}</p>\n<h1>{text(sentence)}</h1>\n<p class="lead">{wanted}</p>\n{note}'
         f"{details(pairs, 'figures')}"
     )
 
