@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import DeployError
-from deploy.loadtest.workload.photo_bucket import upload_photos
-from deploy.loadtest.workload.photo_bytes import PhotoFiles, PhotoName, base, picture
-from deploy.loadtest.workload.photo_host import PhotoHost, pictures
+from deploy.loadtest.workload.photo_bytes import PhotoName, picture
+from deploy.loadtest.workload.photo_host import PhotoHost
 from deploy.loadtest.workload.planned import PhotoFault
-from deploy.services.interface import Endpoints
 from deploy.services.processes import alive
 from serve.errors import ServeError, SourceNotFound, SourceTooLarge
 from serve.fetcher.fetcher import SourceFetcher
 from serve.fetcher.policy import FetchPolicy
 from serve.interfaces import FetchedBytes
-from tests.support.servers import StoreServer, unique
 
 EDGE = 48
 
@@ -68,25 +65,3 @@ def test_a_folder_without_a_readable_photo_is_told(tmp_path: Path) -> None:
             host.start()
     finally:
         host.stop()
-
-
-def test_serve_fetches_what_was_put_into_a_bucket(embedded_store: StoreServer) -> None:
-    store = Endpoints(
-        s3_endpoint=embedded_store.endpoint,
-        access_key=embedded_store.access_key,
-        secret_key=embedded_store.secret_key,
-        region=embedded_store.region,
-    )
-    bucket = unique("photos")
-    (pixels,) = pictures(5, 1, None)
-    files = PhotoFiles({EDGE: [base(pixels, EDGE)]}, seed=5, huge_bytes=0)
-    photos = upload_photos(store, bucket, files, count=3, edges=[EDGE], flaws=[PhotoFault.GARBAGE, PhotoFault.MISSING])
-    names = [PhotoName(1, EDGE), PhotoName(4, EDGE), PhotoName(2, EDGE), PhotoName(1, EDGE, PhotoFault.MISSING)]
-    fetcher = SourceFetcher(FetchPolicy(buckets=(bucket,)), embedded_store.client())
-    one, same, other, missing = fetched(fetcher, [photos.url(str(name)) for name in names])
-    assert isinstance(one, FetchedBytes)
-    assert one == same != other
-    file = files.file(PhotoName(1, EDGE))
-    assert file is not None
-    assert one.body == b"".join(file.pieces)
-    assert isinstance(missing, SourceNotFound)

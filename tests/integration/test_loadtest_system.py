@@ -35,6 +35,7 @@ from serve.schemas.outcome import Outcome
 from serve.schemas.result import Position
 from serve.settings import ServeSettings
 from serve.studio import build_studio
+from tests.support.few_photos import FewPhotos
 from tests.support.servers import missing
 
 PATIENCE_S = 240.0
@@ -80,7 +81,7 @@ def until(reached: Callable[[], bool]) -> None:
 
 def test_in_process_a_store_is_all_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = RunOptions(driver=DriverKind.INPROCESS, rate=1, duration_s=1, seed=1, out=tmp_path)
-    with open_system(options, quiet, tmp_path / "services") as system:
+    with open_system(options, quiet, tmp_path / "services", FewPhotos) as system:
         assert system.processes().keys() == {"store"}
         assert {"light", "studio"} <= set(system.recipes)
         for name, value in system.env.items():
@@ -128,7 +129,7 @@ def test_a_consumer_is_killed_and_a_store_throttled_by_the_clock_and_nothing_is_
         chaos=chaos,
     )
     strikes = load_timeline(chaos, options.seed, options.duration_s, parts_of(options))
-    with open_system(options, quiet, tmp_path / "services") as system:
+    with open_system(options, quiet, tmp_path / "services", FewPhotos) as system:
         settings = system.settings()
         assert settings is not None
         assert {role: len(records) for role, records in system.processes().items()} == {

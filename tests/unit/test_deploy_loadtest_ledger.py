@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from consumers.reader import Visible
 from consumers.results import SOURCE, ResultEvent, result_id
-from deploy.loadtest.chaos.census import answer_of
 from deploy.loadtest.ledger.ledger import Ledger
 from deploy.loadtest.ledger.objects import Progress, Stored, object_faults, offset_faults, stored_objects
 from deploy.loadtest.ledger.roster import Entry, Roster
 from deploy.loadtest.ledger.violations import Reason
 from deploy.loadtest.measuring.observations import Letter, Place
+from deploy.loadtest.sending.answers import result_seen
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic
@@ -47,7 +47,7 @@ class World:
             ledger.sent(event)
         visible = Visible()
         for result in self.results:
-            ledger.answer(answer_of(result, visible))
+            ledger.answer(result_seen(result, (), visible, 0))
         for letter in self.letters:
             ledger.letter(letter)
         return ledger

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deploy.errors import DeployError
-from deploy.loadtest.workload.photo_bucket import BucketPhotos
 from deploy.loadtest.workload.photo_bytes import PhotoFiles, PhotoName, base, numbered, picture
 from deploy.loadtest.workload.photo_host import PhotoHost, files_of, server
 from deploy.loadtest.workload.planned import PhotoFault
@@ -144,14 +143,6 @@ def test_the_address_is_the_one_that_others_know(tmp_path: Path) -> None:
     host = PhotoHost(tmp_path, seed=1, edges=EDGES, host="0.0.0.0", advertised="photos.test")
     assert host.url("1-40.jpg") == f"http://{host.origin}/1-40.jpg"
     assert host.origin.startswith("photos.test:")
-
-
-def test_numbers_of_a_bucket_begin_again() -> None:
-    photos = BucketPhotos("loadtest", 10)
-    assert photos.url("3-40.jpg") == "s3://loadtest/3-40.jpg"
-    assert photos.url("23-40-garbage.jpg") == "s3://loadtest/3-40-garbage.jpg"
-    with pytest.raises(ValueError, match="no name"):
-        photos.url("photo.jpg")
 
 
 @pytest.fixture(scope="module")

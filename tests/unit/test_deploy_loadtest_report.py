@@ -7,13 +7,14 @@ from rich.console import Console
 
 from consumers.records import SourceRecord, TopicPartition
 from deploy.loadtest.chaos.calm import item_of
-from deploy.loadtest.chaos.census import letter_of, sent_of
+from deploy.loadtest.chaos.census import sent_of
 from deploy.loadtest.chaos.report import ChaosReport, tables, verdict
 from deploy.loadtest.chaos.watch import place_of
 from deploy.loadtest.faults.conductor import Mark, Phase
 from deploy.loadtest.ledger.ledger import OVERTAKEN
 from deploy.loadtest.ledger.violations import Reason, Violation
 from deploy.loadtest.measuring.observations import NOWHERE, Place
+from deploy.loadtest.sending.answers import letter_seen
 from deploy.loadtest.workload.mix import BUILT_IN, load_mix
 from deploy.loadtest.workload.planned import Kind, Planned
 from deploy.loadtest.workload.traffic import Traffic
@@ -61,7 +62,7 @@ def test_the_calm_run_asks_for_the_same_listing() -> None:
 
 def test_answers_without_a_place_are_at_no_place() -> None:
     assert place_of(b"no result") == NOWHERE
-    assert letter_of(Received(SourceRecord(TopicPartition("dead", 0), 1, None, b""))).place.partition == -1
+    assert letter_seen((), 0).place.partition == -1
 
 
 def report(*violations: Violation, **counts: int) -> ChaosReport:

@@ -29,6 +29,7 @@ from deploy.services.processes import ProcessRecord
 from deploy.services.stack import Choice, KafkaKind, StoreKind
 from deploy.settings import DeploySettings
 from serve.settings import ServeSettings
+from tests.support.few_photos import FewPhotos
 
 OPTIONS = RunOptions(driver=DriverKind.KAFKA, rate=1, duration_s=1, seed=1, out=Path("out"))
 REAL = replace(OPTIONS, kafka=KafkaKind.REAL, store=StoreKind.REAL)
@@ -134,7 +135,7 @@ def test_what_a_run_has_to_disturb(options: RunOptions, parts: set[Part]) -> Non
 def test_each_driver_has_what_it_needs(
     options: RunOptions, kafka: KafkaKind, serve: bool, consumers: int, services: list[Given], tmp_path: Path
 ) -> None:
-    with LocalSystem(options, quiet, folder=tmp_path) as system:
+    with LocalSystem(options, quiet, folder=tmp_path, make_photos=FewPhotos) as system:
         [running] = services
         choice = running.plan.choice
         assert (choice.kafka, choice.serve, choice.store) == (kafka, serve, options.store)
@@ -147,7 +148,7 @@ def test_each_driver_has_what_it_needs(
 
 
 def test_held_back_consumers_start_once(services: list[Given], tmp_path: Path) -> None:
-    with LocalSystem(replace(REAL, mode=Mode.BACKLOG), quiet, folder=tmp_path) as system:
+    with LocalSystem(replace(REAL, mode=Mode.BACKLOG), quiet, folder=tmp_path, make_photos=FewPhotos) as system:
         assert services[0].crew.names == []
         system.release()
         system.release()
@@ -155,17 +156,20 @@ def test_held_back_consumers_start_once(services: list[Given], tmp_path: Path) -
 
 
 def test_with_faults_there_are_three_brokers_and_a_proxy(services: list[Given], tmp_path: Path) -> None:
-    with LocalSystem(replace(REAL, chaos=CHAOS), quiet, folder=tmp_path) as system:
+    with LocalSystem(replace(REAL, chaos=CHAOS), quiet, folder=tmp_path, make_photos=FewPhotos) as system:
         assert services[0].plan.choice.brokers == 3
         assert services[0].plan.disturbed
         assert services[0].plan.session_timeout_s is not None
         assert system.scene() == "scene"
-    with LocalSystem(REAL, quiet, folder=tmp_path) as system, pytest.raises(DeployError, match="--chaos"):
+    with (
+        LocalSystem(REAL, quiet, folder=tmp_path, make_photos=FewPhotos) as system,
+        pytest.raises(DeployError, match="--chaos"),
+    ):
         system.scene()
 
 
 def test_a_worker_that_died_is_told_and_replaced(services: list[Given], tmp_path: Path) -> None:
-    with LocalSystem(REAL, quiet, folder=tmp_path) as system:
+    with LocalSystem(REAL, quiet, folder=tmp_path, make_photos=FewPhotos) as system:
         assert system.check() == []
         services[0].crew.dead.append("consumer-1")
         assert system.check() == ["consumer-1 ended by itself; consumer-3 took its place"]
@@ -176,13 +180,13 @@ def test_a_worker_that_died_is_told_and_replaced(services: list[Given], tmp_path
 
 
 def test_only_roles_with_processes_are_named(services: list[Given], tmp_path: Path) -> None:
-    with LocalSystem(REAL, quiet, folder=tmp_path) as system:
+    with LocalSystem(REAL, quiet, folder=tmp_path, make_photos=FewPhotos) as system:
         assert list(system.processes()) == ["kafka"]
 
 
 def test_a_kafka_driver_needs_a_kafka(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="needs a Kafka"):
-        LocalSystem(replace(OPTIONS, kafka=KafkaKind.NONE), quiet, folder=tmp_path)
+        LocalSystem(replace(OPTIONS, kafka=KafkaKind.NONE), quiet, folder=tmp_path, make_photos=FewPhotos)
 
 
 def test_a_service_that_ended_is_missed(tmp_path: Path) -> None:
@@ -224,10 +228,10 @@ def test_a_catalog_that_serve_would_refuse_is_refused_before_anything_starts(
     (tmp_path / "bad" / "recipes" / "x.yaml").write_text("recipe: [")
     monkeypatch.setenv("VITRINE_SERVE_CATALOG_DIR", str(tmp_path / "bad"))
     with pytest.raises(DeployError, match=r"x\.yaml"):
-        LocalSystem(OPTIONS, quiet, folder=tmp_path / "run")
+        LocalSystem(OPTIONS, quiet, folder=tmp_path / "run", make_photos=FewPhotos)
     monkeypatch.setenv("VITRINE_SERVE_CATALOG_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(DeployError, match="cannot be read"):
-        LocalSystem(OPTIONS, quiet, folder=tmp_path / "run")
+        LocalSystem(OPTIONS, quiet, folder=tmp_path / "run", make_photos=FewPhotos)
 
 
 # -- somebody else's --
@@ -266,13 +270,13 @@ def serving(status: int, body: object) -> Iterator[str]:
 )
 def test_what_cannot_be_done_to_services_of_others(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=said):
-        open_system(replace(OPTIONS, **changed), quiet, tmp_path)
+        open_system(replace(OPTIONS, **changed), quiet, tmp_path, FewPhotos)
 
 
 def test_a_given_serve_is_asked_for_its_recipes_and_cannot_be_disturbed(tmp_path: Path) -> None:
     with serving(200, [{"recipe": "b", "version": 1}, {"recipe": "a", "version": 1}]) as url:
         options = replace(OPTIONS, driver=DriverKind.HTTP, serve_url=url)
-        with open_system(options, quiet, tmp_path) as system:
+        with open_system(options, quiet, tmp_path, FewPhotos) as system:
             assert isinstance(system, GivenSystem)
             assert system.recipes == ["a", "b"]
             assert system.env["VITRINE_CONSUMERS_SERVE_URL"] == url
@@ -300,14 +304,14 @@ def test_missing_topics_are_told_with_the_command_that_makes_them(
         lambda _, topics, __: [TopicCheck(topic=name, wanted=1, found=1 if "new" in name else None) for name in topics],
     )
     with pytest.raises(DeployError, match=r"listings\.dead: vitrine topics --create --bootstrap k:9"):
-        open_system(replace(OPTIONS, bootstrap="k:9092"), quiet, tmp_path)
+        open_system(replace(OPTIONS, bootstrap="k:9092"), quiet, tmp_path, FewPhotos)
 
 
 def test_without_an_address_of_serve_the_local_catalog_is_the_best_guess(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(given, "check_topics", lambda *_: [])
-    with open_system(replace(OPTIONS, bootstrap="127.0.0.1:9092"), quiet, tmp_path) as system:
+    with open_system(replace(OPTIONS, bootstrap="127.0.0.1:9092"), quiet, tmp_path, FewPhotos) as system:
         assert "studio" in system.recipes
         assert "light" not in system.recipes
         assert system.env["VITRINE_CONSUMERS_BOOTSTRAP"] == "127.0.0.1:9092"
@@ -318,7 +322,7 @@ def test_photos_are_served_where_the_settings_say(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("VITRINE_DEPLOY_LOADTEST_PHOTOS", "localhost:0")
     asked: list[tuple[str, int]] = []
 
-    class Photos(given.FewPhotos):
+    class Photos(FewPhotos):
         def __init__(self, host: str, port: int) -> None:
             asked.append((host, port))
             super().__init__(host, port)

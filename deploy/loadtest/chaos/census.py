@@ -8,16 +8,16 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from consumers.headers import PREFIX
 from consumers.reader import Visible
-from consumers.results import ResultEvent, parse_result
+from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
 from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
 from deploy.loadtest.ledger.ledger import Ledger
 from deploy.loadtest.ledger.objects import Progress
 from deploy.loadtest.ledger.roster import Entry
-from deploy.loadtest.measuring.observations import NOWHERE, Answer, Letter, Place, Visibility
+from deploy.loadtest.measuring.observations import Place, Visibility
+from deploy.loadtest.sending.answers import letter_seen, result_seen
 from deploy.loadtest.workload.planned import NUMBER, Planned
 from serve.schemas.result import ListingResult
 
@@ -41,12 +41,12 @@ class Census:
         visible, standing = Visible(remembered=1 << 40), dict[str, ListingResult]()
         for record in self.records(self._settings.results_topic):
             if (event := parse_result(record.value)) is not None:
-                answer = answer_of(event, visible)
+                answer = result_seen(event, (), visible, 0)
                 ledger.answer(answer)
                 if answer.visibility is Visibility.SHOWN and answer.outcome.carries_images:
                     standing[answer.listing] = event.data
         for record in self.records(self._settings.dead_topic):
-            ledger.letter(letter_of(record))
+            ledger.letter(letter_seen(record.headers, 0))
         return standing
 
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Any]:
@@ -123,33 +123,4 @@ def sent_of(record: Any, planned: Mapping[int, Planned]) -> Entry:
         listing=event.listing,
         revision=event.revision,
         loose=event.loose,
-    )
-
-
-def answer_of(event: ResultEvent, visible: Visible, at_ns: int = 0) -> Answer:
-    """A message of the results topic, and what `visible` makes of it."""
-    result, shown = event.data, visible.show(event)
-    at = result.position
-    visibility = Visibility.SHOWN if shown is event else Visibility.OVERTAKEN
-    return Answer(
-        at_ns=at_ns,
-        place=Place(at.topic, at.partition, at.offset) if at else NOWHERE,
-        result_id=event.id,
-        event_id=result.event_id,
-        listing=f"{result.tenant_id}:{result.listing_id}",
-        revision=result.revision,
-        outcome=result.outcome,
-        code=result.code,
-        visibility=Visibility.REPEAT if shown is None else visibility,
-    )
-
-
-def letter_of(record: Any) -> Letter:
-    """The dead letter in a record."""
-    told = {name.removeprefix(PREFIX): bytes(raw or b"").decode("utf-8", "replace") for name, raw in record.headers}
-    topic, partition, offset = (told.get(f"original-{one}", "-1") for one in ("topic", "partition", "offset"))
-    return Letter(
-        place=Place(topic, int(partition), int(offset)),
-        dead_id=told.get("dead-id", ""),
-        code=told.get("error-code", ""),
     )

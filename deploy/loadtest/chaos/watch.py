@@ -10,8 +10,8 @@ from consumers.results import parse_result
 from consumers.settings import ConsumerSettings
 from consumers.shell import kafka_internals
 from deploy.errors import ServiceFailed
-from deploy.loadtest.chaos.census import letter_of
 from deploy.loadtest.measuring.observations import NOWHERE, Place
+from deploy.loadtest.sending.answers import letter_seen
 
 _POLL_MS = 200
 _LEAVE_S = 5.0
@@ -56,7 +56,7 @@ class Watch:
             while not self._stop.is_set():
                 for tp, batch in consumer.poll(timeout_ms=_POLL_MS).items():
                     dead = tp.topic == settings.dead_topic
-                    places = {letter_of(one).place if dead else place_of(one.value) for one in batch}
+                    places = {letter_seen(one.headers, 0).place if dead else place_of(one.value) for one in batch}
                     self._answered |= places - {NOWHERE}
         finally:
             consumer.close(autocommit=False)

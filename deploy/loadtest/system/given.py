@@ -16,7 +16,7 @@ from deploy.errors import DeployError
 from deploy.loadtest.faults.scene import Scene
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.loadtest.system.local import LocalSystem
-from deploy.loadtest.system.photos import FewPhotos, MakePhotos
+from deploy.loadtest.system.photos import MakePhotos
 from deploy.loadtest.system.recipes import recipe_names
 from deploy.loadtest.system.services import settings_of
 from deploy.loadtest.workload.planned import PhotoSource
@@ -31,7 +31,7 @@ _TIMEOUT_S = 10.0
 
 
 def open_system(
-    options: RunOptions, report: Report, folder: Path, make_photos: MakePhotos = FewPhotos
+    options: RunOptions, report: Report, folder: Path, make_photos: MakePhotos
 ) -> "LocalSystem | GivenSystem":
     """The system that the options mean: given where they name a Kafka or a Serve that runs already, else our own.
 
@@ -45,7 +45,7 @@ def open_system(
 class GivenSystem:
     """`System` where everything runs already, for the length of a block."""
 
-    def __init__(self, options: RunOptions, report: Report, *, make_photos: MakePhotos = FewPhotos) -> None:
+    def __init__(self, options: RunOptions, report: Report, *, make_photos: MakePhotos) -> None:
         """Looks whether all is there; nothing is started yet.
 
         Raises:

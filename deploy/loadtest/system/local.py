@@ -10,7 +10,7 @@ from consumers.settings import ConsumerSettings
 from deploy.errors import DeployError, ServiceFailed
 from deploy.loadtest.faults.scene import Part, Scene
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
-from deploy.loadtest.system.photos import LOOPBACK, FewPhotos, MakePhotos
+from deploy.loadtest.system.photos import LOOPBACK, MakePhotos
 from deploy.loadtest.system.recipes import merged_catalog, recipe_names
 from deploy.loadtest.system.services import RETRY_TOPICS, Plan, Services
 from deploy.loadtest.workload.planned import PhotoSource
@@ -48,9 +48,7 @@ class LocalSystem:
     For the length of a block; use it from the main thread.
     """
 
-    def __init__(
-        self, options: RunOptions, report: Report, *, folder: Path, make_photos: MakePhotos = FewPhotos
-    ) -> None:
+    def __init__(self, options: RunOptions, report: Report, *, folder: Path, make_photos: MakePhotos) -> None:
         """`folder` takes logs and data; what an earlier run left there is removed. Nothing is started yet.
 
         Raises:
