@@ -34,7 +34,7 @@ class Searching:
         self._last: RunDocument | None = None
 
     def run(self, low: float, high: float) -> SearchDocument:
-        """Find the capacity between two rates; `search.json` lies in the folder of the options, also after Ctrl-C."""
+        """Find the capacity between two rates; `search.json` lies in the folder of the options, whatever ends it."""
         try:
             with probing(self._options, self._console) as probe:
                 outcome = search(
@@ -45,9 +45,10 @@ class Searching:
                     most_probes=self._most,
                     report=self._report,
                 )
-        except KeyboardInterrupt:
-            nothing = SearchOutcome(capacity=None, interval=None, knee=None, probes=(), note="interrupted")
-            self._written(nothing)
+        except BaseException as error:
+            # What the probes told so far is not lost, whatever ended the search.
+            note = "interrupted" if isinstance(error, KeyboardInterrupt) else f"not carried through: {error}"
+            self._written(SearchOutcome(capacity=None, interval=None, knee=None, probes=(), note=note))
             raise
         return self._written(outcome)
 

@@ -116,6 +116,15 @@ def test_there_is_no_interval_of_a_few_blocks() -> None:
     assert BlockTable.from_stretches([]).drawn([0.5]).size == 0
 
 
+@given(st.lists(st.floats(0.001, 1e6), max_size=40), st.integers(0, 5))
+def test_there_are_figures_of_any_few_samples(values_ms: list[float], unanswered: int) -> None:
+    at_s = np.arange(len(values_ms), dtype=float)
+    found = figures(values_ms, unanswered, at_s=at_s, unanswered_at_s=np.arange(unanswered, dtype=float))
+    assert found.n == len(values_ms) + unanswered
+    assert found.intervals.keys() <= {name for name in SHARES if getattr(found, name) is not None}
+    assert (found.p50 is None) == ("p50" in found.withheld)
+
+
 def test_the_same_samples_give_the_same_interval() -> None:
     values = np.random.default_rng(3).exponential(10, 2000)
     at_s = np.linspace(0, 60, 2000)

@@ -159,7 +159,7 @@ class BlockTable:
     def drawn(self, shares: Sequence[float], seed: int = _SEED) -> NDArray[np.float64]:
         """Percentiles of many drawn runs [draw, share]; of none where there are fewer than 10 blocks with samples."""
         full = self.counts[self.counts.sum(axis=1) > 0]
-        if len(full) < _MIN_BLOCKS:
+        if len(full) < _MIN_BLOCKS or not shares:
             return np.zeros((0, len(shares)))
         draws = np.random.default_rng(seed).multinomial(len(full), np.full(len(full), 1 / len(full)), _RESAMPLES)
         sums = np.cumsum(draws @ full, axis=1)
