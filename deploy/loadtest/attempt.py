@@ -38,8 +38,8 @@ _TICK_S = 0.1
 #: From the order to begin to the beginning: all generators know it by then.
 _LEAD_NS = 1_000_000_000
 _READY_S = 90.0
-#: Answers that come twice come soon.
-_AFTERMATH_S = 3.0
+#: Answers that come twice come soon: over Kafka from another worker, else in the same stream or not at all.
+_AFTERMATH_S = {DriverKind.KAFKA: 3.0, DriverKind.HTTP: 0.5, DriverKind.INPROCESS: 0.5}
 _CLOCKS_EVERY_S = 1.0
 
 
@@ -197,7 +197,7 @@ class Attempt:
         began_draining = self._released_ns or records.go_ns + round(records.planned_s * NS)
         if now - began_draining / NS > self.options.drain_s and self._sent_all:
             return True
-        return self._sent_all and now - self._quiet_since >= _AFTERMATH_S
+        return self._sent_all and now - self._quiet_since >= _AFTERMATH_S[self.options.driver]
 
     def _read(self) -> None:
         for feed in self._feeds:

@@ -21,7 +21,7 @@ from deploy.loadtest.output import OutputFolder
 from deploy.loadtest.report.html_report import write_report
 from deploy.loadtest.system.given import open_system
 from deploy.loadtest.system.interface import System
-from deploy.loadtest.workload.photo_host import PhotoHost
+from deploy.loadtest.workload.photo_host import BASES, PhotoHost
 from deploy.services.atomic import write_atomically
 
 
@@ -81,8 +81,10 @@ def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tup
 
 
 def _photo_host(options: RunOptions, inputs: Inputs, folder: Path, host: str, port: int) -> PhotoHost:
+    # Drawing takes seconds; where no event names a photo one is enough.
+    edges, bases = (inputs.mix.edges_used, BASES) if inputs.mix.has_photos else ((), 0)
     return PhotoHost(
-        folder, seed=options.seed, edges=inputs.mix.edges_used, photos=options.photos, host=host, port=port
+        folder, seed=options.seed, edges=edges, bases=bases, photos=options.photos, host=host, port=port
     )
 
 

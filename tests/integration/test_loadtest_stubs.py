@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,7 @@ def ran(folder: Path, done: subprocess.CompletedProcess[str], code: int) -> RunD
 
     What was lost, doubled or late is told either way.
     """
+    assert (folder / "out" / "run.json").is_file(), done.stderr
     found = RunDocument.model_validate_json((folder / "out" / "run.json").read_bytes())
     assert done.returncode == (code if found.valid else 2), done.stderr
     assert all("lag" in reason for reason in found.invalid), found.invalid
@@ -188,16 +190,15 @@ SHORT = ("--warmup", 0, "--drain", 5)
     [
         (Mischief(), "loss: 0\n", 0),
         (Mischief(lose=50), "loss: 0\n", 1),
-        (Mischief(lose=50), "loss: 0.1\n", 0),
         (Mischief(twice=50), "visible_twice: 0\n", 1),
         (Mischief(wrong=50), "unexpected: 0\n", 1),
         (Mischief(refuse=50), "unexpected: 0\n", 1),
     ],
-    ids=["honest", "loses", "loses as allowed", "answers twice", "answers wrongly", "refuses"],
+    ids=["honest", "loses", "answers twice", "answers wrongly", "refuses"],
 )
 def test_what_the_stub_does_stands_in_the_ledger(mischief: Mischief, slo: str, code: int, tmp_path: Path) -> None:
     with stub_ingress(tmp_path, mischief) as stub:
-        done = loadtest("run", "--rate", 100, "--duration", 8, *SHORT, *http(tmp_path, stub, "--json", slo=slo))
+        done = loadtest("run", "--rate", 100, "--duration", 6, *SHORT, *http(tmp_path, stub, "--json", slo=slo))
         counts = stub.counts()
     found = ran(tmp_path, done, code)
     assert RunDocument.model_validate_json(done.stdout) == found
@@ -274,7 +275,7 @@ def test_a_stub_that_is_slow_now_and_then_is_seen_in_the_tail_and_in_the_course(
 def test_a_capped_rate_is_found_within_5_percent_in_ten_probes(tmp_path: Path) -> None:
     with stub_ingress(tmp_path, Mischief(cap=80.0)) as stub:
         options = http(tmp_path, stub, "--drain", 20, "--warmup", 1, slo="latency_ms: {p50: 250}\nloss: 0\n")
-        span = ("--low", 20, "--high", 400, "--probe-duration", 8, "--arrivals", "constant")
+        span = ("--low", 20, "--high", 400, "--probe-duration", 6, "--arrivals", "constant")
         done = loadtest("search", *span, *options, "--json", timeout_s=290)
     assert done.returncode == 0, done.stderr
     found = SearchDocument.model_validate_json(done.stdout)
@@ -367,17 +368,21 @@ def test_ctrl_c_writes_what_was_measured(tmp_path: Path) -> None:
 def test_a_worker_that_misbehaves_is_found_through_kafka(
     mischief: Mischief, embedded_kafka: KafkaServer, tmp_path: Path
 ) -> None:
-    """The whole way of the events, with a stub in the place of the workers.
-
-    The topics are the usual ones: every run has a namespace of its own.
-    """
-    version = ".".join(map(str, embedded_kafka.api_version or ()))
-    env = {
-        "VITRINE_CONSUMERS_BOOTSTRAP": embedded_kafka.bootstrap,
-        "VITRINE_CONSUMERS_API_VERSION": version,
-        "VITRINE_CONSUMERS_GROUP": unique("stub"),
-    }
-    (tmp_path / "mix.yaml").write_text(BARE)
+    """The whole way of the events, with a stub in the place of the workers."""
+    settings = ConsumerSettings(
+        bootstrap=embedded_kafka.bootstrap,
+        api_version=".".join(map(str, embedded_kafka.api_version or ())) or None,
+        group=unique("stub"),
+        topics=(embedded_kafka.new_topic("new", 2),),
+        results_topic=embedded_kafka.new_topic("results", 2),
+        dead_topic=embedded_kafka.new_topic("dead", 1),
+    )
+    env = {f"VITRINE_CONSUMERS_{name.upper()}": value for name, value in told(settings).items() if value}
+    # The embedded Kafka makes a topic when somebody asks for it.
+    with closing(KafkaProducer(**embedded_kafka.client())) as producer:
+        for topic in (*settings.topics, settings.results_topic, settings.dead_topic):
+            assert producer.partitions_for(topic)
+    (tmp_path / "mix.yaml").write_text(f"{BARE}topics: {{{settings.topics[0]}: 1}}\n")
     with stub_worker(tmp_path, env, mischief) as stub:
         files = ("--mix", tmp_path / "mix.yaml", "--out", tmp_path / "out")
         given = ("--bootstrap", embedded_kafka.bootstrap)

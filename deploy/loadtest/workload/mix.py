@@ -108,6 +108,12 @@ class Mix(BaseModel):
         """The sizes of photos that must be there, in pixels of the longer side."""
         return tuple(edge for edge, share in self.edges.items() if share)
 
+    @property
+    def has_photos(self) -> bool:
+        """Whether any event names photos."""
+        kinds = {kind for shares in (self.first, self.further) for kind, share in shares.items() if share}
+        return bool(kinds & {Kind.PHOTOS, Kind.HOT, Kind.BROKEN}) or bool(Kind.OLDER in kinds and self.older_with_photos)
+
 
 def load_mix(path: Path | None = None) -> Mix:
     """Read a mix: a file, the name of one that comes along, or the default; raise `DeployError` with all its faults."""
