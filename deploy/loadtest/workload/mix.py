@@ -112,7 +112,8 @@ class Mix(BaseModel):
     def has_photos(self) -> bool:
         """Whether any event names photos."""
         kinds = {kind for shares in (self.first, self.further) for kind, share in shares.items() if share}
-        return bool(kinds & {Kind.PHOTOS, Kind.HOT, Kind.BROKEN}) or bool(Kind.OLDER in kinds and self.older_with_photos)
+        late = Kind.OLDER in kinds and self.older_with_photos > 0
+        return late or bool(kinds & {Kind.PHOTOS, Kind.HOT, Kind.BROKEN})
 
 
 def load_mix(path: Path | None = None) -> Mix:
