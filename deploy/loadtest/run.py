@@ -83,9 +83,7 @@ def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tup
 def _photo_host(options: RunOptions, inputs: Inputs, folder: Path, host: str, port: int) -> PhotoHost:
     # Drawing takes seconds; where no event names a photo one is enough.
     edges, bases = (inputs.mix.edges_used, BASES) if inputs.mix.has_photos else ((), 0)
-    return PhotoHost(
-        folder, seed=options.seed, edges=edges, bases=bases, photos=options.photos, host=host, port=port
-    )
+    return PhotoHost(folder, seed=options.seed, edges=edges, bases=bases, photos=options.photos, host=host, port=port)
 
 
 def _written(evidence: Evidence, out: OutputFolder) -> RunDocument:
