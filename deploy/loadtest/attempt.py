@@ -2,9 +2,8 @@
 
 import os
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -22,9 +21,7 @@ from deploy.loadtest.measuring.observations import Taken
 from deploy.loadtest.measuring.samples import Sample
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.loadtest.output import OutputFolder
-from deploy.loadtest.sending.feeds import ChildFeed, Generator, Receiver
-from deploy.loadtest.sending.interface import GeneratorSpec, ReceiverSpec
-from deploy.loadtest.sending.unconfirmed import Starts, ends_of, places_of
+from deploy.loadtest.sending.children import Children
 from deploy.loadtest.system.environment import environment, revision
 from deploy.loadtest.system.interface import System
 from deploy.loadtest.system.sampler import Sampler
@@ -37,7 +34,6 @@ INTERRUPTED = "interrupted"
 _TICK_S = 0.1
 #: From the order to begin to the beginning: all generators know it by then.
 _LEAD_NS = 1_000_000_000
-_READY_S = 90.0
 #: Answers that come twice come soon: over Kafka from another worker, else in the same stream or not at all.
 _AFTERMATH_S = {DriverKind.KAFKA: 3.0, DriverKind.HTTP: 0.5, DriverKind.INPROCESS: 0.5}
 _CLOCKS_EVERY_S = 1.0
@@ -59,29 +55,26 @@ class View(Protocol):
         ...
 
 
-@dataclass(slots=True)
 class Attempt:
     """Carries one run through; use it once, from the main thread."""
 
-    system: System
-    options: RunOptions
-    inputs: Inputs
-    view: View
-    out: OutputFolder
-    _records: Records = field(init=False)
-    _generators: list[Generator] = field(init=False, default_factory=list)
-    _receiver: Receiver | None = field(init=False, default=None)
-    _conductor: TimedConductor | None = field(init=False, default=None)
-    _backstage: Backstage | None = field(init=False, default=None)
-    _clock_watch: ClockWatch = field(init=False, default_factory=ClockWatch)
-    _looked_at: float = field(init=False, default=0.0)
-    _samples: list[Sample] = field(init=False, default_factory=list)
-    _latest: dict[str, float] = field(init=False, default_factory=dict)
-    _reasons: list[str] = field(init=False, default_factory=list)
-    _died: list[str] = field(init=False, default_factory=list)
-    _released_ns: int | None = field(init=False, default=None)
-    _quiet_since: float = field(init=False, default=0.0)
-    _starts: Starts = field(init=False, default_factory=dict)
+    def __init__(self, system: System, options: RunOptions, inputs: Inputs, view: View, out: OutputFolder) -> None:
+        self._system = system
+        self._options = options
+        self._inputs = inputs
+        self._view = view
+        self._out = out
+        self._records: Records
+        self._children: Children
+        self._conductor: TimedConductor | None = None
+        self._clock_watch = ClockWatch()
+        self._looked_at = self._quiet_since = 0.0
+        self._samples: list[Sample] = []
+        self._latest: dict[str, float] = {}
+        #: What makes the run worthless; who died.
+        self._reasons: list[str] = []
+        self._died: list[str] = []
+        self._released_ns: int | None = None
 
     def run(self) -> Evidence:
         """All of it; what goes wrong on the way makes the run invalid, and what was seen is judged nevertheless.
@@ -89,120 +82,93 @@ class Attempt:
         Raises:
             DeployError: before the first event was sent.
         """
-        facts = self._plan()
-        with ExitStack() as stack:
-            self._start(stack)
-            sampler = stack.enter_context(Sampler(self.system, self.system.settings()))
-            self._go(stack)
-            started_at, began, used = datetime.now(UTC), time.monotonic(), self._cpu_s()
-            try:
-                self._watch(sampler)
-                self._confirm()
-            except KeyboardInterrupt:
-                self._reasons.append(f"{INTERRUPTED} after {time.monotonic() - began:.0f} s")
-            except ServiceFailed as error:
-                self._reasons.append(str(error))
-        self._take_rest(sampler)
-        wall_s = time.monotonic() - began
-        return self._evidence(facts, started_at + timedelta(seconds=_LEAD_NS / NS), wall_s, self._cpu_s() - used)
+        facts, system = self._plan(), self._system
+        kafka, logs = system.settings(), self._out.path / "logs"
+        self._children = Children(self._options, self._out.schedule, system.env, kafka, logs)
+        with self._children, Sampler(system, kafka) as sampler:
+            go_ns = time.monotonic_ns() + _LEAD_NS
+            started_at, used = datetime.now(UTC) + timedelta(seconds=_LEAD_NS / NS), self._cpu_s()
+            self._play(go_ns, sampler)
+        self._hear_out(sampler)
+        return self._evidence(facts, started_at, (time.monotonic_ns() - go_ns) / NS, self._cpu_s() - used)
 
     # -- before --
 
     def _plan(self) -> ScheduleFacts:
-        options = self.options
-        self.view.say("planning the schedule")
-        facts = plan_schedule(options, self.inputs.mix, self.system.photos, self.out.schedule)
+        options = self._options
+        self._view.say("planning the schedule")
+        facts = plan_schedule(options, self._inputs.mix, self._system.photos, self._out.schedule)
         unordered = options.driver is not DriverKind.KAFKA or options.chaos is not None
 
         def endings(kind: str, loose: bool) -> frozenset[str]:
             return endings_of(Kind(kind), unordered=loose or unordered)
 
         self._records = Records(Ledger(endings=endings), warmup_s=options.warmup_s, duration_s=options.duration_s)
-        _, dues = open_schedule(self.out.schedule)
+        _, dues = open_schedule(self._out.schedule)
         self._records.plan(dues)
-        self.view.say(
-            f"{facts.count:,} events in {options.warmup_s + options.duration_s:g} s, sha256 {facts.sha256[:12]}"
-        )
+        planned_s = options.warmup_s + options.duration_s
+        self._view.say(f"{facts.count:,} events in {planned_s:g} s, sha256 {facts.sha256[:12]}")
         return facts
-
-    @property
-    def _feeds(self) -> Sequence[ChildFeed]:
-        return [*self._generators, *([self._receiver] if self._receiver else [])]
 
     def _cpu_s(self) -> float:
         """CPU seconds of the load test itself so far: this process, the generators, the receiver."""
         own = os.times()
-        return own.user + own.system + sum(feed.cpu_s for feed in self._feeds)
-
-    def _start(self, stack: ExitStack) -> None:
-        options, env, logs = self.options, self.system.env, self.out.path / "logs"
-        settings = self.system.settings()
-        if settings is not None:
-            self._starts = ends_of(settings, settings.topics)
-            self._receiver = Receiver(ReceiverSpec(env=env, namespace=options.namespace), logs)
-        for shard in range(options.generators):
-            spec = GeneratorSpec(
-                driver=options.driver, schedule=self.out.schedule, env=env, shard=shard, shards=options.generators
-            )
-            self._generators.append(Generator(spec, logs))
-        for feed in self._feeds:
-            stack.callback(feed.stop)
-            feed.start()
-        deadline = time.monotonic() + _READY_S
-        while not all(feed.ready() for feed in self._feeds):
-            if time.monotonic() > deadline:
-                late = ", ".join(feed.name for feed in self._feeds if not feed.ready())
-                raise ServiceFailed(f"{late}: not ready after {_READY_S:g} s; the logs are in {logs}")
-            time.sleep(_TICK_S)
-
-    def _go(self, stack: ExitStack) -> None:
-        go_ns = time.monotonic_ns() + _LEAD_NS
-        self._records.begin(go_ns)
-        if self.inputs.strikes:
-            self._conductor = TimedConductor(
-                self.system.scene(),
-                self.inputs.strikes,
-                self.options.seed,
-                clock=time.monotonic,
-                began=go_ns / NS,
-                answered=lambda: self._records.answered,
-                report=self.view.mark,
-            )
-            self._backstage = stack.enter_context(Backstage(self._conductor))
-        for generator in self._generators:
-            generator.go(go_ns)
+        return own.user + own.system + self._children.cpu_s
 
     # -- meanwhile --
 
-    def _watch(self, sampler: Sampler) -> None:
-        while not self._over():
-            time.sleep(_TICK_S)
-            self._read()
-            if self._backstage is not None:
-                self._backstage.check()
-            self._look(sampler)
-            if self.options.mode is Mode.BACKLOG and self._released_ns is None and self._sent_all:
-                self.view.say("the backlog is there: the consumers start")
-                self._released_ns = time.monotonic_ns()
-                self.system.release()
+    def _play(self, go_ns: int, sampler: Sampler) -> None:
+        self._records.begin(go_ns)
+        self._quiet_since = time.monotonic()
+        try:
+            with ExitStack() as stack:
+                faults = self._faults(go_ns, stack)
+                self._children.go(go_ns)
+                while not self._over():
+                    time.sleep(_TICK_S)
+                    self._read()
+                    if faults is not None:
+                        faults.check()
+                    self._look(sampler)
+                    self._release()
+                self._confirm()
+        except KeyboardInterrupt:
+            self._reasons.append(f"{INTERRUPTED} after {(time.monotonic_ns() - go_ns) / NS:.0f} s")
+        except ServiceFailed as error:
+            self._reasons.append(str(error))
 
-    @property
-    def _sent_all(self) -> bool:
-        return all(generator.finished for generator in self._generators)
+    def _faults(self, go_ns: int, stack: ExitStack) -> Backstage | None:
+        if not self._inputs.strikes:
+            return None
+        self._conductor = TimedConductor(
+            self._system.scene(),
+            self._inputs.strikes,
+            self._options.seed,
+            clock=time.monotonic,
+            began=go_ns / NS,
+            answered=lambda: self._records.answered,
+            report=self._view.mark,
+        )
+        return stack.enter_context(Backstage(self._conductor))
 
     def _over(self) -> bool:
         now, records = time.monotonic(), self._records
-        if not self._sent_all or records.open > 0 or (self._conductor is not None and not self._conductor.done):
+        sent_all = self._children.finished
+        if not sent_all or records.open > 0 or (self._conductor is not None and not self._conductor.done):
             self._quiet_since = now
-        began_draining = self._released_ns or records.go_ns + round(records.planned_s * NS)
-        if now - began_draining / NS > self.options.drain_s and self._sent_all:
-            return True
-        return self._sent_all and now - self._quiet_since >= _AFTERMATH_S[self.options.driver]
+        draining_since = self._released_ns or records.go_ns + round(records.planned_s * NS)
+        given_up = now - draining_since / NS > self._options.drain_s
+        return sent_all and (given_up or now - self._quiet_since >= _AFTERMATH_S[self._options.driver])
 
     def _read(self) -> None:
-        for feed in self._feeds:
-            for observation in feed.read():
-                self._records.note(observation)
+        for observation in self._children.read():
+            self._records.note(observation)
+
+    def _release(self) -> None:
+        if self._options.mode is Mode.BACKLOG and self._released_ns is None and self._children.finished:
+            self._view.say("the backlog is there: the consumers start")
+            self._released_ns = time.monotonic_ns()
+            self._system.release()
 
     def _look(self, sampler: Sampler) -> None:
         self._take_samples(sampler)
@@ -210,18 +176,20 @@ class Attempt:
         if now - self._looked_at < _CLOCKS_EVERY_S:
             return
         self._looked_at = now
-        if self._sent_all:
+        self._clock_watch.look(read_clocks())
+        if self._children.finished:
             # What was answered without ever having been acknowledged is not awaited.
             self._records.ledger.settle()
-        self._clock_watch.look(read_clocks())
-        for died in self.system.check():
-            self.view.say(died)
+        for died in self._system.check():
+            self._view.say(died)
             self._died.append(died)
-        conductor = self._conductor
-        moment = self._records.moment(time.monotonic_ns(), samples=self._latest)
-        if conductor is not None:
-            moment = replace(moment, fault=conductor.now_on, healed=conductor.healed, faults=len(self.inputs.strikes))
-        self.view.update(moment)
+        self._view.update(self._moment())
+
+    def _moment(self) -> Moment:
+        moment, conductor = self._records.moment(time.monotonic_ns(), samples=self._latest), self._conductor
+        if conductor is None:
+            return moment
+        return replace(moment, fault=conductor.now_on, healed=conductor.healed, faults=len(conductor.faults))
 
     def _take_samples(self, sampler: Sampler) -> None:
         for sample in sampler.drain():
@@ -232,23 +200,22 @@ class Attempt:
 
     def _confirm(self) -> None:
         """Look up in the log what no acknowledgement came for: the broker may have it all the same."""
-        settings, wanted = self.system.settings(), self._records.unplaced()
-        if settings is None or not wanted:
-            return
-        for number, place in places_of(settings, self._starts, wanted):
+        for number, place in self._children.places_of(self._records.unplaced()):
             self._records.note(Taken(number, 0, place))
 
-    def _take_rest(self, sampler: Sampler) -> None:
+    def _hear_out(self, sampler: Sampler) -> None:
+        """What the children said last; why one broke, unless that is known."""
         self._take_samples(sampler)
         try:
             self._read()
         except ServiceFailed as error:
-            self._reasons.append(str(error))
+            if str(error) not in self._reasons:
+                self._reasons.append(str(error))
 
     def _evidence(self, facts: ScheduleFacts, started_at: datetime, wall_s: float, cpu_s: float) -> Evidence:
-        inputs = self.inputs
+        inputs = self._inputs
         return Evidence(
-            options=self.options,
+            options=self._options,
             slo=inputs.slo,
             records=self._records,
             samples=self._samples,
@@ -257,14 +224,14 @@ class Attempt:
             own_clock=read_own_clock(),
             reasons=self._reasons,
             died=self._died,
-            finished=self._sent_all,
+            finished=self._children.finished,
             released_ns=self._released_ns,
             harness_cpu_s=cpu_s,
             wall_s=wall_s,
             started_at=started_at,
             revision=revision(),
             schedule_sha256=facts.sha256,
-            environment=environment(self.options),
+            environment=environment(self._options),
             config={
                 "mix": inputs.mix.model_dump(mode="json"),
                 "slo": inputs.slo.model_dump(mode="json"),
