@@ -14,6 +14,7 @@ from deploy.demo.ledger import DeadLetter, Entry
 from deploy.demo.sheet import Sheet
 from deploy.demo.verify import Verification, place_of
 from deploy.errors import DeployError
+from deploy.own_folder import require_own
 from serve.schemas.result import ListingResult
 
 #: Written first: a folder with this file was made by a run, so the next run may empty it.
@@ -48,14 +49,7 @@ class OutputFolder:
         """`DeployError` where the folder holds somebody else's files, or the photos that the run is to read."""
         if photos is not None and photos.resolve().is_relative_to(self.path.resolve()):
             raise DeployError(f"the photos in {photos} lie in the output folder {self.path}; choose another --out")
-        try:
-            foreign = any(self.path.iterdir()) and not (self.path / MARKER).is_file()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise DeployError(f"--out {self.path} cannot be used: {error.strerror}") from error
-        if foreign:
-            raise DeployError(f"{self.path} is not empty and was not made by `vitrine demo`; choose another --out")
+        require_own(self.path, MARKER, "vitrine demo")
 
     def clear(self) -> None:
         """Make the folder, and remove what an earlier run left in it; other files stay. `DeployError` as above."""

@@ -1,13 +1,13 @@
 """The folder that a run leaves."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.errors import DeployError
+from deploy.own_folder import make_empty, require_own
 
 #: Written first: a folder with this file was made by a load test, so the next one may empty it.
 MARKER = ".vitrine-loadtest"
+_MAKER = "vitrine loadtest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,8 @@ class OutputFolder:
 
     def require_ours(self) -> None:
         """`DeployError` where the folder holds somebody else's files."""
-        try:
-            foreign = any(self.path.iterdir()) and not (self.path / MARKER).is_file()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise DeployError(f"--out {self.path} cannot be used: {error.strerror}") from error
-        if foreign:
-            raise DeployError(f"{self.path} is not empty and was not made by `vitrine loadtest`; choose another --out")
+        require_own(self.path, MARKER, _MAKER)
 
     def clear(self) -> None:
         """Make it, empty; `DeployError` where that cannot be."""
-        self.require_ours()
-        try:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / MARKER).write_text("Made by `vitrine loadtest`, which may empty this folder.\n")
-        except OSError as error:
-            raise DeployError(f"--out {self.path} cannot be used: {error.strerror}") from error
+        make_empty(self.path, MARKER, _MAKER)

@@ -1,4 +1,4 @@
-"""The parent's handles of its child processes: see `interface.Feed`."""
+"""The parent's handles of its child processes."""
 
 import json
 import sys
@@ -115,7 +115,7 @@ class ChildFeed:
 
 
 class Generator(ChildFeed):
-    """A `Generating`."""
+    """A process that sends its share of the schedule."""
 
     def __init__(self, spec: GeneratorSpec, folder: Path) -> None:
         told = {

@@ -1,11 +1,10 @@
-"""The child processes of a run, as the run sees them."""
+"""What the child processes of a run are told, and the ways of events into the system."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from deploy.loadtest.measuring.observations import Observation
 from deploy.loadtest.options import DriverKind
 from deploy.loadtest.workload.planned import Planned
 
@@ -50,42 +49,4 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Leave what is open; within seconds."""
-        ...
-
-
-class Feed(Protocol):
-    """A child process that reports what it sees."""
-
-    def start(self) -> None:
-        """Start it; returns at once."""
-        ...
-
-    def ready(self) -> bool:
-        """Whether it is connected and warm; raise `ServiceFailed` where it broke."""
-        ...
-
-    def read(self) -> Sequence[Observation]:
-        """What it has reported since the last call, without waiting; raise `ServiceFailed` where it broke."""
-        ...
-
-    def stop(self) -> None:
-        """End it; what it reports last can still be read."""
-        ...
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds that it has used so far."""
-        ...
-
-
-class Generating(Feed, Protocol):
-    """A generator."""
-
-    def go(self, at_ns: int) -> None:
-        """Send the event with time t of the schedule at CLOCK_MONOTONIC `at_ns` + t."""
-        ...
-
-    @property
-    def finished(self) -> bool:
-        """Whether all events of its share are sent, or could not be."""
         ...
