@@ -50,6 +50,14 @@ def test_a_system_that_does_not_answer_excuses_nothing() -> None:
     assert "at most 10.0 ms" in found(columns(lag_ms=11, latency_ms=5000, answered=0.4))[0]
 
 
+def test_a_single_late_event_of_a_few_is_no_doubt() -> None:
+    few = columns(count=50)
+    few.sent_s[7] += 0.3
+    assert found(few) == []
+    few.sent_s[8] += 0.3
+    assert "The generator was late" in found(few)[0]
+
+
 def test_the_p99_of_the_lag_counts_not_its_maximum() -> None:
     told = columns()
     told.sent_s[:10] += 0.5
