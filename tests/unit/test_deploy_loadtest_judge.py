@@ -407,3 +407,12 @@ def test_the_log_has_what_counts_from_both_times() -> None:
     assert np.median(values) == pytest.approx(51_000)
     assert np.median(told["service"][1]) == pytest.approx(50_000)
     assert min(at_s) >= 0
+
+
+def test_what_is_sampled_seldom_holds_until_the_next_look_and_not_for_ever() -> None:
+    samples = [Sample(GO + at * 1_000_000_000, {"lag_events": float(at)}) for at in (2, 4, 6, 30)]
+    found = Stub(prompt, rate=10, duration_s=60, warmup_s=0, evidence={"samples": samples}).run().series
+    lag = dict(zip(found.at_s, found.samples["lag_events"], strict=True))
+    assert found.step_s == 1
+    assert [lag[at] for at in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)] == [None, 2, 2, 4, 4, 6]
+    assert (lag[9.0], lag[12.0], lag[30.0]) == (6, None, 30)

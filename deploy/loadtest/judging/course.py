@@ -12,6 +12,8 @@ from deploy.loadtest.measuring.samples import Sample
 
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _MOST = 240
+#: A look at Kafka takes a while: its figures come every two seconds or so.
+_HELD_S = 4.0
 
 
 def step_of(length_s: float) -> float:
@@ -64,11 +66,25 @@ def _latencies(columns: Columns, edges: Floats) -> tuple[list[float | None], lis
 
 
 def _samples(samples: Sequence[Sample], edges: Floats, begin_ns: int) -> dict[str, list[float | None]]:
-    """The mean of each figure by step."""
+    """The mean of each figure by step; where steps are shorter than looks are apart, the last one holds for a while."""
     found: dict[str, list[list[float]]] = {}
     for sample in samples:
         at = int(np.searchsorted(edges, (sample.at_ns - begin_ns) / 1e9, side="right")) - 1
         if 0 <= at < edges.size - 1:
             for name, value in sample.values.items():
                 found.setdefault(name, [[] for _ in edges[:-1]])[at].append(value)
-    return {name: [sum(some) / len(some) if some else None for some in steps] for name, steps in sorted(found.items())}
+    held = max(1, round(_HELD_S / float(edges[1] - edges[0])))
+    return {
+        name: _held([sum(some) / len(some) if some else None for some in steps], held)
+        for name, steps in sorted(found.items())
+    }
+
+
+def _held(values: Sequence[float | None], most: int) -> list[float | None]:
+    """Gaps of at most so many steps less one filled with the value before them."""
+    filled: list[float | None] = []
+    since, last = most, None
+    for value in values:
+        since, last = (0, value) if value is not None else (since + 1, last)
+        filled.append(last if since < most else None)
+    return filled
