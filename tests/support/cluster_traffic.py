@@ -132,14 +132,14 @@ class ClusterTraffic:
     def faults(self) -> list[str]:
         """What is wrong: events without answer or with two, dead letters, objects other than those of a calm run."""
         ledger = Ledger()
-        Census(self.settings).enter(ledger, self._planned)
+        standing = Census(self.settings).enter(ledger, self._planned)
         assert len(ledger.events) == len(self._planned)
         events = list(ledger.last_events().values())
         # Evenly among all: a calm run of hundreds would take longer than the test.
         events = events[:: 1 + len(events) // _COMPARED]
         calm = calm_run(events, self._planned, self._store, catalog=CATALOG, photos=self._photos.origin)
         assert all(calm.values())
-        found = [*ledger.verdict(), *object_faults(calm, ledger.standing, self._objects())]
+        found = [*ledger.verdict(), *object_faults(calm, standing, self._objects())]
         return [f"{one}" for one in found]
 
     def _objects(self) -> dict[str, str]:
