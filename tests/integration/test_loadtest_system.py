@@ -24,7 +24,8 @@ from deploy.loadtest.options import DriverKind, RunOptions
 from deploy.loadtest.system.given import open_system
 from deploy.loadtest.system.local import parts_of
 from deploy.loadtest.system.sampler import Sampler
-from deploy.loadtest.workload.planned import Kind, Planned
+from deploy.loadtest.workload.mix import BUILT_IN, load_mix
+from deploy.loadtest.workload.planned import Kind, PhotoSource, Planned
 from deploy.loadtest.workload.traffic import Traffic
 from deploy.services.processes import alive
 from deploy.services.stack import KafkaKind, StoreKind
@@ -45,9 +46,9 @@ EVENTS = 200
 def quiet(_service: str, _phase: str) -> None: ...
 
 
-def events(url: Callable[[str], str], count: int) -> dict[int, Planned]:
-    traffic = Traffic(1, lambda number: url(f"{number}-300.jpg"), photos=4, recipe="light")
-    return {event.number: event for event in traffic.events(count)}
+def events(photos: PhotoSource, count: int) -> dict[int, Planned]:
+    mix = load_mix(BUILT_IN["chaos"]).model_copy(update={"photo_reuse": 4})
+    return {event.number: event for event in Traffic(mix, 1, photos).events(count)}
 
 
 def item_of(event: Planned) -> EnrichItem:
@@ -86,7 +87,7 @@ def test_in_process_a_store_is_all_that_runs(tmp_path: Path, monkeypatch: pytest
         assert {"light", "studio"} <= set(system.recipes)
         for name, value in system.env.items():
             monkeypatch.setenv(name, value)
-        pictured = next(one for one in events(system.photos.url, 100).values() if one.kind is Kind.PHOTOS)
+        pictured = next(one for one in events(system.photos, 100).values() if one.kind is Kind.PHOTOS)
         found: list[Sample] = []
         with Sampler(system, system.settings(), every_s=0.2) as sampler:
             studio = build_studio(ServeSettings(), PrometheusMetrics(CollectorRegistry()))
@@ -138,7 +139,7 @@ def test_a_consumer_is_killed_and_a_store_throttled_by_the_clock_and_nothing_is_
             "serve": 1,
             "consumers": 2,
         }
-        planned = events(system.photos.url, EVENTS)
+        planned = events(system.photos, EVENTS)
         found: list[Sample] = []
         with (
             Sampler(system, settings) as sampler,
