@@ -28,7 +28,7 @@ from deploy.loadtest.document import (
     StageFigure,
     Trend,
 )
-from deploy.loadtest.report.rows import LedgerRow
+from deploy.loadtest.ledger.row import LedgerRow
 
 STARTED = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 KINDS = {"photos": 0.34, "bare": 0.41, "older": 0.1, "duplicate": 0.06, "delete": 0.06, "bad": 0.03}

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.loadtest.document import Broken, LedgerCounts, RunDocument
+from deploy.loadtest.ledger.row import LedgerRow
 from deploy.loadtest.report.html_report import run_page, search_page, write_report, write_search_report
-from deploy.loadtest.report.rows import KeptRows, LedgerRow, packed, write_rows
+from deploy.loadtest.report.rows import KeptRows, packed, write_rows
 from deploy.loadtest.report.verdict import headline
 from tests.support.loadtest_documents import CHAOS, INVALID, MISSED, STORIES, TINY, document, rows, search, small
 from tests.support.servers import missing

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from deploy.errors import DeployError
-from deploy.loadtest.chaos.world import CATALOG
+from deploy.loadtest.system.recipes import CATALOG
 from deploy.loadtest.workload.mix import BUILT_IN, Mix, load_mix
 from deploy.loadtest.workload.planned import Kind, PhotoFault
 from deploy.loadtest.workload.poison import Poison
