@@ -191,10 +191,9 @@ SHORT = ("--warmup", 0, "--drain", 5)
         (Mischief(), "loss: 0\n", 0),
         (Mischief(lose=50), "loss: 0\n", 1),
         (Mischief(twice=50), "visible_twice: 0\n", 1),
-        (Mischief(wrong=50), "unexpected: 0\n", 1),
-        (Mischief(refuse=50), "unexpected: 0\n", 1),
+        (Mischief(wrong=50, refuse=40), "unexpected: 0\n", 1),
     ],
-    ids=["honest", "loses", "answers twice", "answers wrongly", "refuses"],
+    ids=["honest", "loses", "answers twice", "answers wrongly and refuses"],
 )
 def test_what_the_stub_does_stands_in_the_ledger(mischief: Mischief, slo: str, code: int, tmp_path: Path) -> None:
     with stub_ingress(tmp_path, mischief) as stub:
@@ -364,11 +363,9 @@ def test_ctrl_c_writes_what_was_measured(tmp_path: Path) -> None:
     assert found.ledger.sent >= 100
 
 
-@pytest.mark.parametrize("mischief", [Mischief(lose=50), Mischief(twice=50), Mischief(repeat=50)])
-def test_a_worker_that_misbehaves_is_found_through_kafka(
-    mischief: Mischief, embedded_kafka: KafkaServer, tmp_path: Path
-) -> None:
+def test_a_worker_that_misbehaves_is_found_through_kafka(embedded_kafka: KafkaServer, tmp_path: Path) -> None:
     """The whole way of the events, with a stub in the place of the workers."""
+    mischief = Mischief(lose=50, twice=40, repeat=30)
     settings = ConsumerSettings(
         bootstrap=embedded_kafka.bootstrap,
         api_version=".".join(map(str, embedded_kafka.api_version or ())) or None,
@@ -388,7 +385,8 @@ def test_a_worker_that_misbehaves_is_found_through_kafka(
         given = ("--bootstrap", embedded_kafka.bootstrap)
         done = loadtest("run", "--rate", 50, "--duration", 8, *SHORT, *files, *given, env=env)
         counts = stub.counts()
-    found = ran(tmp_path, done, 0 if mischief.repeat else 1)
+    found = ran(tmp_path, done, 1)
+    assert min(counts["lose"], counts["twice"], counts["repeat"]) > 0
     assert (found.ledger.missing, found.ledger.visible_twice, found.ledger.repeats_hidden) == (
         counts["lose"],
         counts["twice"],
