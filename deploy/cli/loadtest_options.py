@@ -25,7 +25,10 @@ MixOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="YAML: what is sent. By default the mix that comes along.")
 ]
 SloOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="YAML: objectives. By default those that come along.")
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="YAML: objectives. By default nothing may be lost, doubled, or end otherwise than it may."
+    ),
 ]
 ChaosOption = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML: faults and when they strike.")]
 KafkaOption = Annotated[KafkaKind, typer.Option(help="Which Kafka to start.")]

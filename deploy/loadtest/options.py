@@ -66,10 +66,13 @@ _ALWAYS = frozenset({"driver", "rate", "duration_s", "seed", "out"})
 
 
 def command_of(options: RunOptions) -> str:
-    """The command line that repeats the run."""
+    """The command line that repeats the run; on a system that remembers, under another namespace."""
     words = ["vitrine loadtest run"]
+    remembers = options.bootstrap is not None or options.serve_url is not None
     for one in fields(options):
         value = getattr(options, one.name)
+        if one.name == "namespace" and remembers:
+            continue
         if one.name in _ALWAYS or value != one.default:
             text = f"{value:g}" if isinstance(value, float) else str(value)
             words.append(f"--{_NAMES.get(one.name, one.name.replace('_', '-'))} {shlex.quote(text)}")

@@ -73,10 +73,14 @@ def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tup
     out = OutputFolder(options.out)
     out.clear()
     photos = partial(_photo_host, options, inputs, out.services)
-    with open_system(options, view.service, out.services, photos) as system:
-        unknown = set(inputs.mix.recipes_used) - set(system.recipes)
-        if unknown:
-            raise DeployError(f"the mix names recipes that are not served: {', '.join(sorted(unknown))}")
+    opening = open_system(options, view.service, out.services, photos)
+    # Known before anything is started.
+    if unknown := set(inputs.mix.recipes_used) - set(opening.recipes):
+        raise DeployError(
+            f"the mix names recipes that are not served: {', '.join(sorted(unknown))}; "
+            "`--mix marketplace` keeps to those that come with Vitrine"
+        )
+    with opening as system:
         yield system, out
 
 
