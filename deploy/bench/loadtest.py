@@ -9,6 +9,7 @@ from deploy.bench.answering import answering
 from deploy.bench.figure import Figure, Progress, Round
 from deploy.errors import ServiceFailed
 from deploy.loadtest.document import RunDocument
+from deploy.loadtest.inputs import read_inputs
 from deploy.loadtest.options import DriverKind, RunOptions
 from deploy.loadtest.report.terminal import RunView
 from deploy.loadtest.run import carry_out
@@ -51,7 +52,7 @@ def _measured(folder: Path, url: str, seconds: float, seed: int) -> RunDocument:
         namespace=f"bench{seed}",
     )
     with RunView(Console(quiet=True)) as view:
-        document = carry_out(options, view)
+        document = carry_out(options, read_inputs(options), view)
     # An idle load test is a cheap one.
     if document.ledger.missing or document.ledger.unsent or not document.harness_cores:
         raise ServiceFailed(f"{document.ledger.missing} events were lost, {document.ledger.unsent} were not sent")

@@ -7,7 +7,7 @@ import typer
 
 from deploy.cli.console import err, out, print_error, print_json
 from deploy.cli.loadtest_compare import held_against
-from deploy.cli.loadtest_exit import BadInput, LoadTestGroup, code_of
+from deploy.cli.loadtest_exit import LoadTestGroup, code_of
 from deploy.cli.loadtest_options import (
     ArrivalsOption,
     BrokersOption,
@@ -34,6 +34,7 @@ from deploy.cli.loadtest_options import (
 from deploy.cli.loadtest_run import carry_out, check_inputs
 from deploy.cli.loadtest_search import Searching, code_of_search
 from deploy.cli.options import GivenKafkaOption, JsonOption
+from deploy.loadtest.inputs import BadInput
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.loadtest.report.html_report import PAGE
 from deploy.loadtest.report.summary import search_summary, summary
@@ -110,8 +111,7 @@ def run(
             photos=photos,
         )
     )
-    check_inputs(options)
-    document = carry_out(options, err)
+    document = carry_out(options, check_inputs(options), err)
     if json_:
         print_json(document.model_dump(mode="json"))
     else:
@@ -178,8 +178,7 @@ def search_(
     )
     if not 0 < low < high < float("inf"):
         raise BadInput(f"--low must be above 0 and below --high, which {low:g} and {high:g} are not")
-    check_inputs(options)
-    document = Searching(options, probes, tolerance, err).run(low, high)
+    document = Searching(options, check_inputs(options), probes, tolerance, err).run(low, high)
     if json_:
         print_json(document.model_dump(mode="json"))
     else:

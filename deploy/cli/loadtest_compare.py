@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.console import err, out, print_error, print_json
-from deploy.cli.loadtest_exit import INVALID, MET, MISSED, BadInput, inputs_read
+from deploy.cli.loadtest_exit import INVALID, MET, MISSED, inputs_read
 from deploy.loadtest.document import RunDocument
+from deploy.loadtest.inputs import BadInput
 from deploy.loadtest.judging.comparison import Comparison, Line, compare
 from deploy.loadtest.measuring.hlog import Stretch, read_hlog
 from deploy.loadtest.report.words import NONE, figure

@@ -13,6 +13,7 @@ from deploy.cli.console import print_error
 from deploy.errors import DeployError
 from deploy.loadtest.attempt import INTERRUPTED
 from deploy.loadtest.document import RunDocument
+from deploy.loadtest.inputs import BadInput
 
 #: Valid and the SLO met; no regression; a capacity was found.
 MET = 0
@@ -27,10 +28,6 @@ CTRL_C = 130
 
 #: What the command line parser exits with where options are wrong.
 _PARSER_USAGE = 2
-
-
-class BadInput(DeployError):
-    """An option or an input file that is wrong, found before anything was started."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.loadtest_exit import BadInput
+from deploy.loadtest.inputs import BadInput
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.services.stack import KafkaKind, StoreKind
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from deploy.cli.loadtest_exit import INVALID, MET, MISSED
 from deploy.cli.loadtest_run import probing
 from deploy.loadtest.document import Probe, RunDocument, SearchDocument
+from deploy.loadtest.inputs import Inputs
 from deploy.loadtest.options import RunOptions
 from deploy.loadtest.report.html_report import write_search_report
 from deploy.loadtest.report.words import figure, ms, rate
@@ -24,8 +25,11 @@ _FILE = "search.json"
 class Searching:
     """One search: keeps what the probes told, and writes it down after each."""
 
-    def __init__(self, options: RunOptions, most_probes: int, tolerance: float, console: Console) -> None:
+    def __init__(
+        self, options: RunOptions, inputs: Inputs, most_probes: int, tolerance: float, console: Console
+    ) -> None:
         self._options = options
+        self._inputs = inputs
         self._most = most_probes
         self._tolerance = tolerance
         self._console = console
@@ -36,7 +40,7 @@ class Searching:
     def run(self, low: float, high: float) -> SearchDocument:
         """Find the capacity between two rates; `search.json` lies in the folder of the options, whatever ends it."""
         try:
-            with probing(self._options, self._console) as probe:
+            with probing(self._options, self._inputs, self._console) as probe:
                 outcome = search(
                     lambda rate: self._probed(probe, rate),
                     low,

@@ -12,6 +12,10 @@ from deploy.loadtest.workload.arrivals import Arrivals
 from deploy.loadtest.workload.mix import Mix, load_mix
 
 
+class BadInput(DeployError):
+    """An option or an input file that is wrong, found before anything was started."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What the files say."""
@@ -22,7 +26,7 @@ class Inputs:
 
 
 def read_inputs(options: RunOptions) -> Inputs:
-    """Read all of them; `DeployError` where one cannot be used, or the options do not go together."""
+    """Read all of them, once, for they may be pipes; `DeployError` where one cannot be used, or the options clash."""
     if options.mode is Mode.BACKLOG and options.driver is not DriverKind.KAFKA:
         raise DeployError("a backlog waits in Kafka: --mode backlog needs --driver kafka")
     Arrivals.parse(options.arrivals)

@@ -8,10 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from deploy.errors import DeployError
 from deploy.loadtest.attempt import Attempt, View
 from deploy.loadtest.document import RunDocument
-from deploy.loadtest.inputs import Inputs, named, read_inputs
+from deploy.loadtest.inputs import BadInput, Inputs, named
 from deploy.loadtest.judging.evidence import Evidence
 from deploy.loadtest.judging.judge import judge, latency_series
 from deploy.loadtest.ledger.account import rows
@@ -33,27 +32,28 @@ class LiveView(View, Protocol):
         ...
 
 
-def carry_out(options: RunOptions, view: LiveView) -> RunDocument:
+def carry_out(options: RunOptions, inputs: Inputs, view: LiveView) -> RunDocument:
     """One run with everything that it starts and stops; its report lies in `options.out`.
 
     Ctrl-C ends it early: what was measured is written, with `INTERRUPTED` among the reasons in `invalid`.
 
     Raises:
+        BadInput: where nothing was started, for the inputs ask for what there is not.
         DeployError: where it could not be tried.
     """
-    inputs, options = read_inputs(options), named(options)
+    options = named(options)
     with _opened(options, inputs, view) as (system, out):
         evidence = Attempt(system, options, inputs, view, out).run()
         return _written(evidence, out)
 
 
 @contextmanager
-def probing(options: RunOptions, view: LiveView) -> Iterator[Callable[[float], RunDocument]]:
+def probing(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[Callable[[float], RunDocument]]:
     """A started system, and a function that puts it under a rate for `options.duration_s`; stopped after the block.
 
     Every probe has a namespace of its own, and lasts until the events of the one before are answered or given up.
     """
-    inputs, options = read_inputs(options), named(options)
+    options = named(options)
     with _opened(options, inputs, view) as (system, out):
         numbers = count(1)
 
@@ -76,7 +76,7 @@ def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tup
     opening = open_system(options, view.service, out.services, photos)
     # Known before anything is started.
     if unknown := set(inputs.mix.recipes_used) - set(opening.recipes):
-        raise DeployError(
+        raise BadInput(
             f"the mix names recipes that are not served: {', '.join(sorted(unknown))}; "
             "`--mix marketplace` keeps to those that come with Vitrine"
         )

@@ -1,6 +1,7 @@
 """`vitrine loadtest` as programs meet it: exit codes, JSON, and that nothing is started with a wrong input."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,13 +27,14 @@ from deploy.loadtest.document import (
     Series,
     SloVerdict,
 )
+from deploy.loadtest.inputs import Inputs
 from deploy.loadtest.judging.comparison import Comparison, Line
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.loadtest.output import OutputFolder
 from deploy.services.stack import KafkaKind, StoreKind
 from deploy.settings import DeploySettings
 
-Run = Callable[[RunOptions, Console], RunDocument]
+Run = Callable[[RunOptions, Inputs, Console], RunDocument]
 
 
 def document(*, invalid: tuple[str, ...] = (), met: bool = True, rate: float = 100.0, did: float = 0.0) -> RunDocument:
@@ -74,19 +76,19 @@ def document(*, invalid: tuple[str, ...] = (), met: bool = True, rate: float = 1
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     """The options of all runs; every one is fine."""
-    return carried_out(monkeypatch, lambda options, console: document())
+    return carried_out(monkeypatch, lambda options, inputs, console: document())
 
 
 def carried_out(monkeypatch: pytest.MonkeyPatch, run: Run) -> list[RunOptions]:
     seen: list[RunOptions] = []
 
-    def carry_out(options: RunOptions, console: Console) -> RunDocument:
+    def carry_out(options: RunOptions, inputs: Inputs, console: Console) -> RunDocument:
         seen.append(options)
-        return run(options, console)
+        return run(options, inputs, console)
 
     @contextmanager
-    def probing(options: RunOptions, console: Console) -> Iterator[Callable[[float], RunDocument]]:
-        yield lambda rate: carry_out(options.__class__(**{**fields(options), "rate": rate}), console)
+    def probing(options: RunOptions, inputs: Inputs, console: Console) -> Iterator[Callable[[float], RunDocument]]:
+        yield lambda rate: carry_out(options.__class__(**{**fields(options), "rate": rate}), inputs, console)
 
     monkeypatch.setattr(command, "carry_out", carry_out)
     monkeypatch.setattr(loadtest_search, "probing", probing)
@@ -132,7 +134,7 @@ def test_the_exit_code_is_the_verdict(
 def test_a_run_that_breaks_says_nothing_of_the_system(
     broken: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    def carry_out(options: RunOptions, console: Console) -> RunDocument:
+    def carry_out(options: RunOptions, inputs: Inputs, console: Console) -> RunDocument:
         raise broken
 
     carried_out(monkeypatch, carry_out)
@@ -142,8 +144,34 @@ def test_a_run_that_breaks_says_nothing_of_the_system(
     assert str(broken) in told.err
 
 
+def test_inputs_may_be_pipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Inputs] = []
+
+    def carry_out(options: RunOptions, inputs: Inputs, console: Console) -> RunDocument:
+        seen.append(inputs)
+        return document()
+
+    carried_out(monkeypatch, carry_out)
+    reading, writing = os.pipe()
+    os.write(writing, b"goodput: {within_ms: 1234, at_least: 0.5}")
+    os.close(writing)
+    try:
+        assert typed(monkeypatch, "run", "--rate", 5, "--slo", f"/dev/fd/{reading}", "--out", tmp_path / "o") == 0
+    finally:
+        os.close(reading)
+    (inputs,) = seen
+    assert inputs.slo.within_ms == 1234
+
+
+def test_what_the_system_does_not_have_is_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    mix = tmp_path / "mix.yaml"
+    mix.write_text("{new_listings: 1, first: {photos: 1}, recipes: {no-such-recipe: 1}}")
+    assert typed(monkeypatch, "run", "--rate", 5, "--mix", mix, "--out", tmp_path / "o") == 3
+    assert "no-such-recipe" in capsys.readouterr().err
+
+
 def test_ctrl_c_is_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def carry_out(options: RunOptions, console: Console) -> RunDocument:
+    def carry_out(options: RunOptions, inputs: Inputs, console: Console) -> RunDocument:
         raise KeyboardInterrupt
 
     carried_out(monkeypatch, carry_out)
@@ -216,7 +244,7 @@ def test_what_is_wrong_is_told_before_anything_starts(
 
 
 def test_a_wrong_setting_is_usage_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def carry_out(options: RunOptions, console: Console) -> RunDocument:
+    def carry_out(options: RunOptions, inputs: Inputs, console: Console) -> RunDocument:
         DeploySettings()
         return document()
 
@@ -266,7 +294,7 @@ def test_all_options_arrive(tmp_path: Path, ran: list[RunOptions], monkeypatch: 
 
 
 def limited(capacity: float) -> Run:
-    return lambda options, console: document(
+    return lambda options, inputs, console: document(
         met=options.rate <= capacity, rate=options.rate, did=min(options.rate, capacity)
     )
 
@@ -293,7 +321,7 @@ def test_a_search_without_capacity(
 
 
 def test_a_search_that_is_interrupted_leaves_its_probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def carry_out(options: RunOptions, console: Console) -> RunDocument:
+    def carry_out(options: RunOptions, inputs: Inputs, console: Console) -> RunDocument:
         if options.rate > 10:
             raise KeyboardInterrupt
         return document(rate=options.rate)
