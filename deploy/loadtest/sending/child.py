@@ -14,8 +14,6 @@ from typing import Any
 _SWITCH_S = 0.0005
 #: Young objects before a collection; old ones are frozen.
 _GC = (20_000, 20, 100)
-#: By how much its threads are less nice than those of the system under load.
-_AHEAD = 10
 
 
 def connect(address: str) -> Connection:
@@ -49,16 +47,16 @@ def calm() -> None:
 
 
 def _come_first() -> None:
-    """Be scheduled before others, where the system lets us: on a busy machine lag p99 was 3 ms with it, 5.5 without.
+    """Be woken in time, where the system lets us: only root, or who has CAP_SYS_NICE, may.
 
-    Linux keeps a priority per thread. What was started before, such as a Studio, keeps its own.
+    Six busy processes on two cores: lag p99 3.9 ms as an ordinary thread, 3.9 with nice -20, 0.2 as a real-time one.
+    All threads, for one that is held up while it has the interpreter holds up the pacer. Linux keeps a policy per
+    thread: those started later have that of their parent, processes started before, such as a Studio, keep theirs.
     """
     try:
         for task in Path("/proc/self/task").iterdir():
-            mine = os.getpriority(os.PRIO_PROCESS, int(task.name))
-            os.setpriority(os.PRIO_PROCESS, int(task.name), max(-20, mine - _AHEAD))
+            os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
     except OSError:
-        # Only root, or who has CAP_SYS_NICE, may.
         return
 
 
