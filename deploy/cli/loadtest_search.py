@@ -89,7 +89,7 @@ class Searching:
 def _told(number: int, most: int, one: Probe) -> Text:
     """One line as a probe is done."""
     style = {"met": "green", "missed": "red"}.get(one.verdict, "yellow")
-    text = f" {rate(one.rate)}: {figure(one.delivered)} delivered, p99 {ms(one.p99_ms)}, "
+    text = f" {rate(one.rate)}: {figure(one.delivered)} delivered, p90 {ms(one.p90_ms)}, p99 {ms(one.p99_ms)}, "
     note = f" ({one.note})" if one.note else ""
     return Text.assemble((f"{number}/{most}", "dim"), text, (one.verdict, style), note)
 

@@ -158,6 +158,7 @@ class Probe(_Part):
     delivered: float
     goodput: float
     p50_ms: float | None
+    p90_ms: float | None
     p99_ms: float | None
     #: `met`, `missed`, `invalid`.
     verdict: str

@@ -107,9 +107,9 @@ def document(story: Story) -> RunDocument:
         Objective(
             name="goodput",
             measured=0.9987,
-            required=">= 0.99",
+            required=">= 0.99 within 1000 ms",
             met=True,
-            note="answered well within 1000 ms, of the events offered",
+            note="answered as their kind may be, of the events offered",
         ),
     ]
     base: dict[str, Any] = {
@@ -308,6 +308,7 @@ def search() -> SearchDocument:
                 delivered=min(rate, 531.0),
                 goodput=rate * 0.998 if verdict == "met" else 531.0 * 0.4,
                 p50_ms=None if rate > 700 else 90 / max(0.08, 1 - rate / 560),
+                p90_ms=None if rate > 700 else 150 / max(0.06, 1 - rate / 550),
                 p99_ms=p99,
                 verdict="invalid" if rate == 475.0 else verdict,
                 note="generator lag p99 14 ms" if rate == 475.0 else "",
@@ -317,7 +318,7 @@ def search() -> SearchDocument:
         capacity=497.0,
         interval=Interval(low=481.0, high=508.0),
         knee=402.0,
-        slo=["latency_ms.p99 <= 2700 ms", "loss <= 0", "goodput >= 0.99"],
+        slo=["latency_ms.p99 <= 2700 ms", "loss <= 0", "goodput >= 0.99 within 5000 ms"],
         probes=probes,
         driver="kafka",
         seed=8,

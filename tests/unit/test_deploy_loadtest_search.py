@@ -211,6 +211,24 @@ def test_the_knee_lies_where_p99_leaves_its_level() -> None:
     assert knee(saturated) == pytest.approx((40.0 * 80.0) ** 0.5)
 
 
+@pytest.mark.parametrize("least_told", ["p90_ms", "p50_ms"])
+def test_where_probes_are_short_the_highest_percentile_that_all_have_tells_the_knee(least_told: str) -> None:
+    levels = {10.0: 100.0, 20.0: 110.0, 40.0: 150.0, 80.0: 400.0}
+    p99 = {"p99_ms": 900.0}
+    probes = [
+        ProbeResult(
+            rate=rate,
+            verdict=Verdict.MET,
+            offered=rate,
+            delivered=rate,
+            **{least_told: ms},
+            **(p99 if rate > 30.0 else {}),
+        )
+        for rate, ms in levels.items()
+    ]
+    assert knee(probes) == pytest.approx((40.0 * 80.0) ** 0.5)
+
+
 @pytest.mark.parametrize(
     "levels",
     [

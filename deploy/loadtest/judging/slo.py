@@ -111,5 +111,6 @@ def _at_most(name: str, measured: float | None, limit: float, note: str) -> Obje
 
 def _goodput(slo: Slo, at_least: float, good_share: float | None) -> Objective:
     met = None if good_share is None else good_share >= at_least
-    note = f"answered well within {slo.within_ms:g} ms, of the events offered"
-    return Objective(name="goodput", measured=good_share, required=f">= {at_least:g}", met=met, note=note)
+    required = f">= {at_least:g} within {slo.within_ms:g} ms"
+    note = "answered as their kind may be, of the events offered"
+    return Objective(name="goodput", measured=good_share, required=required, met=met, note=note)

@@ -35,7 +35,7 @@ def summary(document: RunDocument, report: Path | None = None) -> RenderableType
 
 def search_summary(document: SearchDocument, report: Path | None = None) -> RenderableType:
     """The closing table of a search."""
-    table = Table("rate", "delivered", "goodput", "p50", "p99", "", box=None)
+    table = Table("rate", "delivered", "goodput", "p50", "p90", "p99", "", box=None)
     for one in document.probes:
         style = {"met": "green", "missed": "red"}.get(one.verdict, "yellow")
         words = f"{one.verdict}: {one.note}" if one.note else one.verdict
@@ -44,6 +44,7 @@ def search_summary(document: SearchDocument, report: Path | None = None) -> Rend
             figure(one.delivered),
             figure(one.goodput),
             ms(one.p50_ms),
+            ms(one.p90_ms),
             ms(one.p99_ms),
             plain(words, style),
         )

@@ -32,6 +32,7 @@ class ProbeResult:
     delivered: float
     goodput: float = 0.0
     p50_ms: float | None = None
+    p90_ms: float | None = None
     p99_ms: float | None = None
     #: More events waited at the end than in the middle.
     backlog_grew: bool = False
@@ -56,6 +57,7 @@ class ProbeResult:
             delivered=self.delivered,
             goodput=self.goodput,
             p50_ms=self.p50_ms,
+            p90_ms=self.p90_ms,
             p99_ms=self.p99_ms,
             verdict=verdict.value,
             note=self.note or ("saturated: the backlog grew" if self.saturated else ""),
@@ -75,6 +77,7 @@ def result_of(rate: float, document: RunDocument) -> ProbeResult:
         delivered=document.delivered,
         goodput=document.goodput,
         p50_ms=document.latency_ms.p50,
+        p90_ms=document.latency_ms.p90,
         p99_ms=document.latency_ms.p99,
         backlog_grew=backlog_grew(document.series),
         note="; ".join(document.invalid) if not document.valid else ", ".join(missed),

@@ -6,7 +6,10 @@ from typing import Any
 
 from deploy.loadtest.document import RunDocument
 from deploy.loadtest.report.page.elements import Table, code, details, section, table, text
-from deploy.loadtest.report.words import count, ms, plural, readable, seconds
+from deploy.loadtest.report.words import NONE, count, ms, plural, readable, seconds
+
+#: What a mix says of itself.
+_IN_WORDS = "description"
 
 
 def errors(document: RunDocument) -> str:
@@ -64,14 +67,31 @@ def _clocks(document: RunDocument) -> str:
 
 def settings(environment: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Machine and settings."""
-    parts = []
-    for title, content in (("Environment", environment), ("Settings", config)):
-        if content:
-            parts.append(f"<h3>{title}</h3>{details([(readable(str(k)), _shown(v)) for k, v in content.items()])}")
-    return parts
+    return [*_group("Environment", environment), *_group("Settings", config)]
+
+
+def _group(title: str, content: Mapping[str, Any]) -> list[str]:
+    """Single values side by side, then a line for each group of them; groups of groups have a heading of their own."""
+    groups = {name: value for name, value in content.items() if isinstance(value, Mapping)}
+    deep = {name: group for name, group in groups.items() if any(isinstance(one, Mapping) for one in group.values())}
+    single = [(readable(name), _shown(value)) for name, value in content.items() if name not in {*groups, _IN_WORDS}]
+    lines = [(readable(name), _line(group)) for name, group in groups.items() if name not in deep]
+    parts = [
+        f"<h3>{text(title)}</h3>" if content else "",
+        f'<p class="lead">{text(content[_IN_WORDS])}</p>' if _IN_WORDS in content else "",
+        details(single) if single else "",
+        details(lines, "details lines") if lines else "",
+    ]
+    return [*parts, *(part for name, group in deep.items() for part in _group(readable(name).capitalize(), group))]
+
+
+def _line(group: Mapping[str, Any]) -> str:
+    return " · ".join(f"{text(name)} {_shown(value)}" for name, value in group.items()) or NONE
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return code(value)
-    return code(json.dumps(value, ensure_ascii=False, default=str))
+    if value is None or value == []:
+        return NONE
+    if isinstance(value, float):
+        return code(f"{value:g}")
+    return code(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))

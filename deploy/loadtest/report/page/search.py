@@ -24,7 +24,7 @@ def found(document: SearchDocument) -> str:
     between = "" if interval is None else f"95 %: {rate(interval.low)} to {rate(interval.high)}"
     pairs = [
         ("capacity", _big(NONE if document.capacity is None else rate(document.capacity), between)),
-        ("knee", _big(NONE if document.knee is None else rate(document.knee), "where latency begins to climb")),
+        ("knee", _knee(document.knee)),
         ("probes", _big(str(len(document.probes)), f"by the driver {document.driver}")),
     ]
     note = f"<p>{text(document.note)}</p>\n" if document.note else ""
@@ -33,6 +33,12 @@ def found(document: SearchDocument) -> str:
         f'<p class="badges">{state}</p>\n<h1>{text(sentence)}</h1>\n<p class="lead">{wanted}</p>\n{note}'
         f"{details(pairs, 'figures')}"
     )
+
+
+def _knee(knee: float | None) -> str:
+    if knee is None:
+        return _big(NONE, "latency begins to climb: these probes do not tell where")
+    return _big(rate(knee), "where latency begins to climb")
 
 
 def _big(value: str, more: str) -> str:
@@ -52,6 +58,7 @@ def curves(document: SearchDocument) -> str:
     )
     latency = [
         Line(name="p99", values=[one.p99_ms for one in probes], style=2),
+        Line(name="p90", values=[one.p90_ms for one in probes], style=3),
         Line(name="p50", values=[one.p50_ms for one in probes], style=1),
     ]
     through = [
@@ -77,14 +84,15 @@ def probes(document: SearchDocument) -> str:
             figure(one.delivered),
             figure(one.goodput),
             ms(one.p50_ms),
+            ms(one.p90_ms),
             ms(one.p99_ms),
             badge(_SORTS.get(one.verdict, "quiet"), text(one.verdict)),
             text(one.note),
         )
         for number, one in enumerate(document.probes, 1)
     ]
-    head = ("", "rate", "delivered", "goodput", "p50", "p99", "SLO", "note")
-    content = Table(head=head, rows=rows, numbers=frozenset({1, 2, 3, 4, 5}), class_="cards")
+    head = ("", "rate", "delivered", "goodput", "p50", "p90", "p99", "SLO", "note")
+    content = Table(head=head, rows=rows, numbers=frozenset({1, 2, 3, 4, 5, 6}), class_="cards")
     return section("probes", plural(len(rows), "probe").capitalize(), "In the order in which they ran.", table(content))
 
 
