@@ -283,10 +283,18 @@ SOAK = Story(
             trend("serve", 1840, 1851, 2.6),
             trend("consumers", 212, 420, 52),
         ],
-        "drain": Drain(events=20_000, seconds=41.2, rate=485),
     },
 )
-STORIES = {"good": GOOD, "missed": MISSED, "invalid": INVALID, "chaos": CHAOS, "soak": SOAK, "tiny": TINY}
+BACKLOG = Story(rate=300, duration_s=60, more={"drain": Drain(events=18_000, seconds=41.2, rate=437)})
+STORIES = {
+    "good": GOOD,
+    "missed": MISSED,
+    "invalid": INVALID,
+    "chaos": CHAOS,
+    "soak": SOAK,
+    "backlog": BACKLOG,
+    "tiny": TINY,
+}
 
 
 def small(story: Story) -> Story:

@@ -126,7 +126,18 @@ def test_faults_have_a_row_and_a_band_each() -> None:
 def test_a_soak_tells_what_grows() -> None:
     text = Page(story_page("soak")).text
     assert text.index("consumers 212 MB 420 MB") < text.index("grows")
-    assert "A backlog of 20,000 events was drained" in text
+
+
+def test_of_a_backlog_counts_how_fast_it_was_drained() -> None:
+    text = Page(story_page("backlog")).text
+    assert "18,000 events drained in 41.2 s, 437/s: nothing lost, nothing doubled." in text
+    assert "delivered" not in text[: text.index("SLO Met only")]
+
+
+def test_what_was_measured_stands_in_the_unit_of_its_objective() -> None:
+    text = Page(story_page("good")).text
+    assert re.search(r"latency p99 ≤ 1000 ms [\d.]+ m?s met", text)
+    assert "goodput ≥ 0.99 within 1000 ms 0.9987 met" in text
 
 
 def sum_lines(page: str) -> tuple[dict[str, int], int, int]:

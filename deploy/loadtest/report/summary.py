@@ -8,8 +8,8 @@ from rich.text import Text
 
 from deploy.loadtest.document import Objective, Percentiles, RunDocument, SearchDocument
 from deploy.loadtest.report.screen import plain
-from deploy.loadtest.report.verdict import adds_up, headline, objective_name, slo_word, summed
-from deploy.loadtest.report.words import NONE, count, exact, figure, ms, rate, readable, required, seconds
+from deploy.loadtest.report.verdict import adds_up, drained, figure_of, headline, objective_name, slo_word, summed
+from deploy.loadtest.report.words import NONE, count, figure, ms, rate, readable, required, seconds
 
 _NAMES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max"}
 _ERRORS = 5
@@ -93,12 +93,12 @@ def _objectives(document: RunDocument) -> Table:
 
 
 def _measured(one: Objective) -> str:
-    if one.measured is None:
-        return NONE
-    return ms(one.measured) if one.required.endswith(" ms") else exact(one.measured)
+    return NONE if one.measured is None else figure_of(one.name, one.measured)
 
 
 def _rates(document: RunDocument) -> Text:
+    if document.drain is not None:
+        return plain(f"a backlog of {drained(document.drain)}")
     return plain(
         f"{rate(document.offered)} offered, {rate(document.delivered)} delivered, "
         f"{rate(document.goodput)} goodput, for {seconds(document.duration_s)}"

@@ -1,6 +1,6 @@
 """The run in a word and in a sentence, the same on the page and on the terminal. Pure."""
 
-from deploy.loadtest.document import LedgerCounts, Objective, RunDocument
+from deploy.loadtest.document import Drain, LedgerCounts, Objective, RunDocument
 from deploy.loadtest.report.words import count, exact, ms, plural, rate, readable, required, seconds
 
 #: Endings that the sum of the ledger has, in the order in which they are shown.
@@ -25,7 +25,14 @@ def headline(document: RunDocument) -> str:
         return "This run does not count: no figure below may be quoted."
     if document.slo.objectives and not document.slo.met:
         return _missed([one for one in document.slo.objectives if one.met is not True])
+    if document.drain is not None:
+        return f"{drained(document.drain)}: {_account(document)}."
     return f"{_load(document)}: {_latency(document)}, {_account(document)}."
+
+
+def drained(drain: Drain) -> str:
+    """How fast a backlog was worked off; how long its events had waited before is not the system's doing."""
+    return f"{plural(drain.events, 'event')} drained in {seconds(drain.seconds)}, {rate(drain.rate)}"
 
 
 def _load(document: RunDocument) -> str:
@@ -63,7 +70,7 @@ def _missed(objectives: list[Objective]) -> str:
     if first.measured is None:
         measured = "lies beyond what was measured" if first.met is False else "could not be judged"
     else:
-        measured = f"is {ms(first.measured) if first.required.endswith(' ms') else exact(first.measured)}"
+        measured = f"is {figure_of(first.name, first.measured)}"
     more = f"; {plural(len(objectives) - 1, 'more objective')} not met" if len(objectives) > 1 else ""
     name = objective_name(first.name)
     return f"{name[:1].upper()}{name[1:]} {measured}, required is {required(first.required)}{more}."
@@ -83,3 +90,8 @@ def summed(ledger: LedgerCounts) -> list[tuple[str, int]]:
 def adds_up(ledger: LedgerCounts) -> int:
     """Events that the sum lacks; 0 where the ledger adds up."""
     return ledger.sent - sum(number for _, number in summed(ledger))
+
+
+def figure_of(objective: str, measured: float) -> str:
+    """What was measured for an objective of this name, in its unit."""
+    return ms(measured) if objective.startswith("latency_ms") else exact(measured)

@@ -142,15 +142,9 @@ def course(document: RunDocument) -> str:
 
 
 def resources(document: RunDocument) -> str:
-    """CPU and memory by role, what a soak shows, how a backlog was drained."""
+    """CPU and memory by role, and what a soak shows."""
     charts = Course(document)
     lead = f"The load test itself used {figure(document.harness_cores)} cores."
-    if document.drain is not None:
-        drained = document.drain
-        lead += (
-            f" A backlog of {plural(drained.events, 'event')} was drained in {seconds(drained.seconds)}: "
-            f"{figure(drained.rate)}/s."
-        )
     return section("resources", "Resources", lead, charts.cpu(), charts.memory(), charts.rest(), _soak(document))
 
 

@@ -4,8 +4,8 @@ import re
 
 from deploy.loadtest.document import Objective, RunDocument
 from deploy.loadtest.report.page.elements import Table, badge, details, section, table, text
-from deploy.loadtest.report.verdict import headline, objective_name, slo_word
-from deploy.loadtest.report.words import NONE, count, exact, ms, plural, rate, required, share, short_ms
+from deploy.loadtest.report.verdict import figure_of, headline, objective_name, slo_word
+from deploy.loadtest.report.words import NONE, count, ms, plural, rate, required, seconds, share, short_ms
 
 
 def verdict(document: RunDocument) -> str:
@@ -28,15 +28,28 @@ def _kept(words: str) -> str:
 
 def _key_figures(document: RunDocument) -> str:
     figures = [
-        ("offered", rate(document.offered), "as the schedule has it"),
-        ("delivered", rate(document.delivered), f"{share(document.delivered, document.offered)} of offered"),
-        ("goodput", rate(document.goodput), f"answered well within {short_ms(document.within_ms)}"),
+        *_through(document),
         ("latency p50", ms(document.latency_ms.p50), _within(document, "p50")),
         ("latency p99", ms(document.latency_ms.p99), _within(document, "p99")),
         ("missing", count(document.ledger.missing), f"of {plural(document.ledger.sent, 'event')} sent"),
     ]
     cells = [(name, f"<b>{text(value)}</b><small>{text(more)}</small>") for name, value, more in figures]
     return details(cells, "figures")
+
+
+def _through(document: RunDocument) -> list[tuple[str, str, str]]:
+    if document.drain is not None:
+        drain = document.drain
+        return [
+            ("backlog", count(drain.events), "events, before the first consumer"),
+            ("drained in", seconds(drain.seconds), "from the first consumer to the last answer"),
+            ("drained", rate(drain.rate), "on average"),
+        ]
+    return [
+        ("offered", rate(document.offered), "as the schedule has it"),
+        ("delivered", rate(document.delivered), f"{share(document.delivered, document.offered)} of offered"),
+        ("goodput", rate(document.goodput), f"answered well within {short_ms(document.within_ms)}"),
+    ]
 
 
 def _within(document: RunDocument, name: str) -> str:
@@ -76,9 +89,7 @@ def objectives(document: RunDocument) -> str:
 
 
 def _measured(one: Objective) -> str:
-    if one.measured is None:
-        return NONE
-    return ms(one.measured) if one.required.endswith(" ms") else exact(one.measured)
+    return NONE if one.measured is None else figure_of(one.name, one.measured)
 
 
 def _judged(one: Objective) -> str:
