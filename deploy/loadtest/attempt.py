@@ -97,7 +97,8 @@ class Attempt:
     def _plan(self) -> ScheduleFacts:
         options = self._options
         self._view.say("planning the schedule")
-        facts = plan_schedule(options, self._inputs.mix, self._system.photos, self._out.schedule)
+        inputs = self._inputs
+        facts = plan_schedule(options, inputs.arrivals, inputs.mix, self._system.photos, self._out.schedule)
         unordered = options.driver is not DriverKind.KAFKA or options.chaos is not None
 
         def endings(kind: str, loose: bool) -> frozenset[str]:

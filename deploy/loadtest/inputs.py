@@ -20,6 +20,7 @@ class BadInput(DeployError):
 class Inputs:
     """What the files say."""
 
+    arrivals: Arrivals
     mix: Mix
     slo: Slo
     strikes: tuple[Strike, ...]
@@ -29,12 +30,12 @@ def read_inputs(options: RunOptions) -> Inputs:
     """Read all of them, once, for they may be pipes; `DeployError` where one cannot be used, or the options clash."""
     if options.mode is Mode.BACKLOG and options.driver is not DriverKind.KAFKA:
         raise DeployError("a backlog waits in Kafka: --mode backlog needs --driver kafka")
-    Arrivals.parse(options.arrivals)
+    arrivals = Arrivals.parse(options.arrivals)
     strikes: tuple[Strike, ...] = ()
     if options.chaos is not None:
         end_s = options.warmup_s + options.duration_s
         strikes = tuple(load_timeline(options.chaos, options.seed, end_s, parts_of(options)))
-    return Inputs(mix=load_mix(options.mix), slo=read_slo(options.slo), strikes=strikes)
+    return Inputs(arrivals=arrivals, mix=load_mix(options.mix), slo=read_slo(options.slo), strikes=strikes)
 
 
 def named(options: RunOptions) -> RunOptions:

@@ -71,15 +71,15 @@ def probing(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[Cal
 @contextmanager
 def _opened(options: RunOptions, inputs: Inputs, view: LiveView) -> Iterator[tuple[System, OutputFolder]]:
     out = OutputFolder(options.out)
-    out.clear()
     photos = partial(_photo_host, options, inputs, out.services)
     opening = open_system(options, view.service, out.services, photos)
-    # Known before anything is started.
+    # Known before anything is started, and before the report of an earlier run is gone.
     if unknown := set(inputs.mix.recipes_used) - set(opening.recipes):
         raise BadInput(
             f"the mix names recipes that are not served: {', '.join(sorted(unknown))}; "
             "`--mix marketplace` keeps to those that come with Vitrine"
         )
+    out.clear()
     with opening as system:
         yield system, out
 

@@ -22,6 +22,7 @@ from deploy.loadtest.measuring.moment import Moment
 from deploy.loadtest.measuring.observations import Answer, Observation, Place, Sent, Taken, Unsent
 from deploy.loadtest.options import DriverKind, Mode, RunOptions
 from deploy.loadtest.output import OutputFolder
+from deploy.loadtest.workload.arrivals import Arrivals
 from deploy.loadtest.workload.mix import Mix
 from deploy.loadtest.workload.planned import Kind
 from deploy.loadtest.workload.schedule_file import open_schedule
@@ -175,10 +176,11 @@ def evidence(folder: Path, system: FakeSystem | None = None, view: View | None =
         out=folder,
         namespace="lt",
     )
+    options = replace(options, **changed)
     out = OutputFolder(folder / "out")
     out.clear()
-    inputs = Inputs(mix=MIX, slo=Slo(), strikes=strikes)
-    return Attempt(system or FakeSystem(), replace(options, **changed), inputs, view or View(), out).run()
+    inputs = Inputs(arrivals=Arrivals.parse(options.arrivals), mix=MIX, slo=Slo(), strikes=strikes)
+    return Attempt(system or FakeSystem(), options, inputs, view or View(), out).run()
 
 
 def test_a_run_without_trouble_is_valid_and_complete(tmp_path: Path) -> None:

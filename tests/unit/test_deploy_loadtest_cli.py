@@ -166,8 +166,31 @@ def test_inputs_may_be_pipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_the_system_does_not_have_is_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     mix = tmp_path / "mix.yaml"
     mix.write_text("{new_listings: 1, first: {photos: 1}, recipes: {no-such-recipe: 1}}")
+    earlier = OutputFolder(tmp_path / "o")
+    earlier.clear()
+    earlier.document.write_text("{}")
     assert typed(monkeypatch, "run", "--rate", 5, "--mix", mix, "--out", tmp_path / "o") == 3
     assert "no-such-recipe" in capsys.readouterr().err
+    # The report of the run before is still there.
+    assert earlier.document.read_text() == "{}"
+
+
+def test_the_schedule_of_a_run_may_be_repeated_into_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = OutputFolder(tmp_path / "o")
+    seen: list[list[float]] = []
+
+    def carry_out(options: RunOptions, inputs: Inputs, console: Console) -> RunDocument:
+        out.clear()
+        seen.append(inputs.arrivals.times(options.rate, options.duration_s, options.seed).tolist())
+        return document()
+
+    carried_out(monkeypatch, carry_out)
+    out.clear()
+    (out.path / "trace.csv").write_text("0\n0.5\n2\n")
+    assert (
+        typed(monkeypatch, "run", "--rate", 5, "--arrivals", f"trace:{out.path / 'trace.csv'}", "--out", out.path) == 0
+    )
+    assert seen == [[0.0, 0.5, 2.0]]
 
 
 def test_ctrl_c_is_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

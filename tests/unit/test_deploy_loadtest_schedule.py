@@ -36,7 +36,8 @@ class Photos:
 
 
 def planned(folder: Path, name: str = "a.gz", photos: Photos | None = None, **changes: object) -> ScheduleFacts:
-    return plan_schedule(replace(OPTIONS, **changes), MIX, photos or Photos(), folder / name)  # type: ignore[arg-type]
+    options = replace(OPTIONS, **changes)  # type: ignore[arg-type]
+    return plan_schedule(options, Arrivals.parse(options.arrivals), MIX, photos or Photos(), folder / name)
 
 
 def read(file: Path, shard: int = 0, shards: int = 1) -> list[Due]:
@@ -196,7 +197,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="cannot be written"):
         planned(tmp_path, "no/such/folder.gz")
     with pytest.raises(DeployError, match="cannot be written"):
-        plan_schedule(OPTIONS, MIX, Photos(), Path("/dev/full"))
+        plan_schedule(OPTIONS, Arrivals.parse(OPTIONS.arrivals), MIX, Photos(), Path("/dev/full"))
 
 
 def test_an_unknown_arrival_is_told_before_anything_is_written(tmp_path: Path) -> None:

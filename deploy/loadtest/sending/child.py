@@ -6,6 +6,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 _SWITCH_S = 0.0005
 #: Young objects before a collection; old ones are frozen.
 _GC = (20_000, 20, 100)
+#: The lowest of the real-time ones: what the kernel itself runs as such comes first.
+_PRIORITY = 1
 
 
 def connect(address: str) -> Connection:
@@ -55,7 +58,9 @@ def _come_first() -> None:
     """
     try:
         for task in Path("/proc/self/task").iterdir():
-            os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+            # A thread may have ended meanwhile.
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(_PRIORITY))
     except OSError:
         return
 

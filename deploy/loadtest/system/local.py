@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -49,7 +50,7 @@ class LocalSystem:
     """
 
     def __init__(self, options: RunOptions, report: Report, *, folder: Path, make_photos: MakePhotos) -> None:
-        """`folder` takes logs and data; what an earlier run left there is removed. Nothing is started yet.
+        """`folder` takes logs and data, from the start on. Nothing is started yet, and nothing written.
 
         Raises:
             DeployError: where options contradict each other, or the catalog cannot be used.
@@ -60,9 +61,11 @@ class LocalSystem:
         self._options = options
         self._report = report
         self._folder = folder
-        serving = ServeSettings()
-        self._catalog = merged_catalog(folder / "catalog", serving)
-        self.recipes: Sequence[str] = recipe_names(self._catalog, serving)
+        self._serve_settings = ServeSettings()
+        self._catalog = folder / "catalog"
+        with TemporaryDirectory(prefix="vitrine-catalog-") as looked_at:
+            merged = merged_catalog(Path(looked_at) / "catalog", self._serve_settings)
+            self.recipes: Sequence[str] = recipe_names(merged, self._serve_settings)
         self._photos = make_photos(LOOPBACK, 0)
         self.photos: PhotoSource = self._photos
         self._stack = ExitStack()
@@ -78,6 +81,7 @@ class LocalSystem:
 
     def __enter__(self) -> Self:
         try:
+            merged_catalog(self._catalog, self._serve_settings)
             self._start_photos()
             self._services = self._stack.enter_context(Services(self._plan(), self._report, self._folder))
             self.env = self._environment()
@@ -119,7 +123,7 @@ class LocalSystem:
         )
 
     def _serving(self) -> dict[str, str]:
-        allowed = (*ServeSettings().fetch_allow, self._photos.origin)
+        allowed = (*self._serve_settings.fetch_allow, self._photos.origin)
         return {
             "VITRINE_SERVE_FETCH_ALLOW": ",".join(allowed),
             "VITRINE_SERVE_CATALOG_DIR": str(self._catalog.absolute()),

@@ -14,7 +14,7 @@ from deploy.loadtest.workload.traffic import Traffic
 
 
 def plan_schedule(
-    options: RunOptions, mix: Mix, photos: PhotoSource, path: Path, *, total_s: float | None = None
+    options: RunOptions, arrivals: Arrivals, mix: Mix, photos: PhotoSource, path: Path, *, total_s: float | None = None
 ) -> ScheduleFacts:
     """Decide what is sent when, and write it to a file. Warm-up and the time that counts are one schedule.
 
@@ -24,13 +24,13 @@ def plan_schedule(
     total_s = options.warmup_s + options.duration_s if total_s is None else total_s
     duration_s = min(options.duration_s, total_s)
     warmup_s = total_s - duration_s
-    times = Arrivals.parse(options.arrivals).times(options.rate, duration_s, options.seed, warmup_s=warmup_s)
+    times = arrivals.times(options.rate, duration_s, options.seed, warmup_s=warmup_s)
     head = ScheduleHead(
         seed=options.seed,
         rate=options.rate,
         duration_s=total_s,
         warmup_s=warmup_s,
-        arrivals=options.arrivals,
+        arrivals=arrivals.text,
         count=len(times),
         namespace=options.namespace,
         photos=photo_origin(photos),
