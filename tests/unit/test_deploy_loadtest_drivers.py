@@ -281,11 +281,20 @@ class _Door(BaseHTTPRequestHandler):
         self.piece(answer(number) * 2)
         self.end()
 
-    def error(self, number: int) -> None:
-        error = {"code": "store_unavailable", "retry": "transient", "message": "no store"}
+    def error(self, number: int, code: str = "store_unavailable") -> None:
+        error = {"code": code, "retry": "transient", "message": "no store"}
         self.begin()
         self.piece(json.dumps({"kind": "error", "ref": number, "error": error}).encode() + b"\n")
         self.end()
+
+    def overtaken(self, number: int) -> None:
+        self.error(number, "object_busy")
+
+    def overtaken_once(self, number: int) -> None:
+        (self.overtaken if len(self.script.bodies) == 1 else self.well)(number)
+
+    def overtaken_and_away(self, number: int) -> None:
+        (self.overtaken if len(self.script.bodies) == 1 else self.overloaded)(number)
 
     def nothing(self, _: int) -> None:
         self.begin()
@@ -415,6 +424,29 @@ def test_an_error_instead_of_an_answer_is_a_letter(way: Callable[[_Door, int], N
     assert [type(one) for one in seen[:3]] == [Sent, Taken, Letter]
     assert [(one.place, one.code) for one in of(Letter, seen)] == [(Place("http", 0, 1), code)]
     assert [one.number for one in of(Taken, seen)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [
+        (_Door.overtaken_once, None),
+        (_Door.overtaken, "object_busy"),
+        (_Door.overtaken_and_away, "overloaded"),
+    ],
+)
+def test_an_event_that_a_deletion_overtook_is_sent_once_more(
+    way: Callable[[_Door, int], None], code: str | None
+) -> None:
+    script = Script()
+    script.ways[1] = way
+    with door(script) as url, http(url) as (driver, seen):
+        driver.send(event(1, listing(1)))
+        wait_for(lambda: of(Letter, seen) or of(Answer, seen))
+        wait_for(lambda: not driver.open)
+    assert len(script.bodies) == 2
+    assert script.bodies[0] == script.bodies[1]
+    assert [one.code for one in of(Letter, seen)] == ([code] if code else [])
+    assert len(of(Answer, seen)) == (0 if code else 1)
 
 
 def test_an_event_that_is_answered_twice_has_two_answers() -> None:

@@ -12,6 +12,7 @@ from consumers.reader import Visible
 from consumers.records import SourceRecord, TopicPartition
 from deploy.loadtest.measuring.observations import NOWHERE, Answer, Letter, Moments, Place, Visibility
 from deploy.loadtest.workload.planned import NUMBER, Planned
+from serve.errors import ObjectBusy
 from serve.schemas.exchange import EnrichItem, ErrorLine, ResultLine
 from serve.schemas.result import ListingResult, Position
 
@@ -52,6 +53,14 @@ def line_seen(way: str, line: ResultLine | ErrorLine, at_ns: int) -> Answer | Le
     position = Position(topic=place.topic, partition=place.partition, offset=place.offset)
     name = results.result_id(result.event_source, result.event_id, position)
     return _answer(result, place, _moments(result, {}), result_id=name, at_ns=at_ns, visibility=Visibility.SHOWN)
+
+
+def is_overtaken(seen: Answer | Letter) -> bool:
+    """Whether the listing was deleted while its event was worked on: who sends it once more is told that it is stale.
+
+    With Kafka a worker does so; where there is none, whoever sent the event.
+    """
+    return isinstance(seen, Letter) and seen.code == ObjectBusy.code
 
 
 def letter(place: Place, code: str, at_ns: int) -> Letter:

@@ -1,8 +1,8 @@
 """Events to Serve's door: one request each, as many open as there are events without an answer.
 
 What is no event never reaches Serve: with Kafka a worker makes a dead letter of it, here a `Letter` stands for that at
-once. An error instead of an answer is a `Letter` too. An answer that ends without the line of its event is nothing: the
-event will be missing.
+once. An error instead of an answer is a `Letter` too; an event that a deletion overtook is sent once more. An answer
+that ends without the line of its event is nothing: the event will be missing.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from consumers.events import BadEvent
 from consumers.settings import ConsumerSettings
 from deploy.errors import ServiceFailed
-from deploy.loadtest.measuring.observations import Observation, Place, Sent, Taken, Unsent
-from deploy.loadtest.sending.answers import item_of, letter, line_seen, place_of
+from deploy.loadtest.measuring.observations import Answer, Letter, Observation, Place, Sent, Taken, Unsent
+from deploy.loadtest.sending.answers import is_overtaken, item_of, letter, line_seen, place_of
 from deploy.loadtest.sending.exchange import Broken, Exchanges, NoFileDescriptor, Refused
 from deploy.loadtest.workload.planned import Planned
 from serve.schemas.exchange import NDJSON, AnswerLine, EnrichItem, EnrichRequest
@@ -114,7 +114,8 @@ class HttpDriver:
     async def _exchange(self, event: Planned, place: Place, item: EnrichItem) -> None:
         body = EnrichRequest(items=[item]).model_dump_json(exclude_unset=True).encode()
         try:
-            await self._stream(event, place, body)
+            if await self._stream(event, place, body):
+                await self._stream(event, place, body, again=True)
         except NoFileDescriptor:
             self._report(Unsent(event.number, time.monotonic_ns(), "no_file_descriptors"))
         except Broken as error:
@@ -125,8 +126,10 @@ class HttpDriver:
             log.exception("event %d", event.number)
             self._dead(event, place, "harness_defect")
 
-    async def _stream(self, event: Planned, place: Place, body: bytes) -> None:
-        rest, lines, taken = b"", 0, False
+    async def _stream(self, event: Planned, place: Place, body: bytes, *, again: bool = False) -> bool:
+        """Report what comes; whether the event is to be sent once more."""
+        rest, taken = b"", again
+        seen: list[Answer | Letter] = []
         try:
             async for piece in self._exchanges.stream("POST", "/v1/enrich", body):
                 at_ns = time.monotonic_ns()
@@ -134,31 +137,35 @@ class HttpDriver:
                     taken = True
                     self._report(Taken(event.number, at_ns, place))
                 *whole, rest = (rest + piece).split(b"\n")
-                for line in whole:
-                    lines += self._line(place, line, at_ns)
-            self._line(place, rest, time.monotonic_ns())
+                seen += self._lines(place, whole, at_ns, again=again)
+            seen += self._lines(place, [rest], time.monotonic_ns(), again=again)
         except Broken as error:
             if not taken:
                 raise
             # After the answer nobody misses the end of the stream.
-            if not lines:
+            if not seen:
                 self._report(letter(place, error.code, time.monotonic_ns()))
+        return not again and any(map(is_overtaken, seen))
 
-    def _line(self, place: Place, line: bytes, at_ns: int) -> bool:
-        if not line.strip():
-            return False
-        try:
-            seen = line_seen(WAY, _LINE.validate_json(line), at_ns)
-        except ValidationError:
-            seen = letter(place, "unreadable_line", at_ns)
-        self._report(seen)
-        return True
+    def _lines(self, place: Place, lines: Sequence[bytes], at_ns: int, *, again: bool) -> list[Answer | Letter]:
+        found = [_read(place, line, at_ns) for line in lines if line.strip()]
+        for one in found:
+            if again or not is_overtaken(one):
+                self._report(one)
+        return found
 
     def _dead(self, event: Planned, place: Place, code: str) -> None:
         """`Taken` comes with it: by that the place is known to be the event's."""
         at_ns = time.monotonic_ns()
         self._report(Taken(event.number, at_ns, place))
         self._report(letter(place, code, at_ns))
+
+
+def _read(place: Place, line: bytes, at_ns: int) -> Answer | Letter:
+    try:
+        return line_seen(WAY, _LINE.validate_json(line), at_ns)
+    except ValidationError:
+        return letter(place, "unreadable_line", at_ns)
 
 
 def _code(error: Refused) -> str:

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from consumers.events import BadEvent
 from deploy.loadtest.measuring.observations import Observation, Taken
-from deploy.loadtest.sending.answers import item_of, letter, line_seen, place_of
+from deploy.loadtest.sending.answers import is_overtaken, item_of, letter, line_seen, place_of
 from deploy.loadtest.sending.child import connect
 from deploy.loadtest.workload.planned import Planned
 from deploy.services.ray_serve import CONFIG
@@ -94,8 +94,12 @@ async def _answer(studio: Studio, event: Planned) -> Observation:
         return letter(place, item.code.value, time.monotonic_ns())
     # Through the door's own check: it refuses what is too large.
     items, refused = parse_items(EnrichRequest(items=[item]).model_dump_json(exclude_unset=True).encode())
-    line = refused[0] if refused else await studio.answer(items[0])
-    return line_seen(WAY, line, time.monotonic_ns())
+    if refused:
+        return line_seen(WAY, refused[0], time.monotonic_ns())
+    seen = line_seen(WAY, await studio.answer(items[0]), time.monotonic_ns())
+    if is_overtaken(seen):
+        seen = line_seen(WAY, await studio.answer(items[0]), time.monotonic_ns())
+    return seen
 
 
 if __name__ == "__main__":
